@@ -1,0 +1,50 @@
+"""Values of attributes: JSON, text that is compared without case, dates (RFC 7643 §2.3)."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+Json = dict[str, Any]
+
+_DATE_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?", re.ASCII | re.IGNORECASE
+)
+
+
+def fold(text: str) -> str:
+    """Return what two texts share that differ in case only; stored keys and filter values are made with it."""
+    return text.casefold()
+
+
+def parse_date_time(text: str) -> datetime:
+    """Return the instant an xsd:dateTime names, in UTC; one without an offset counts as UTC.
+
+    Fractions beyond microseconds are cut. Raises ValueError for anything else.
+    """
+    match = _DATE_TIME.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"not an xsd:dateTime: {text!r}")
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    microsecond = int((match[7] or "0")[:6].ljust(6, "0"))
+    at = datetime(year, month, day, hour, minute, second, microsecond, tzinfo=_offset(match[8] or "Z"))
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"out of range: {text!r}") from error
+
+
+def format_date_time(at: datetime) -> str:
+    """Return the instant as RFC 3339 text in UTC, with milliseconds only where there are any."""
+    at = at.astimezone(UTC)
+    milliseconds = f".{at.microsecond // 1000:03d}" if at.microsecond >= 1000 else ""
+    return f"{at:%Y-%m-%dT%H:%M:%S}{milliseconds}Z"
+
+
+def _offset(text: str) -> timezone:
+    if text in "Zz":
+        return UTC
+    hours, minutes = int(text[1:3]), int(text[4:6])
+    delta = timedelta(hours=hours, minutes=minutes)
+    return timezone(-delta if text[0] == "-" else delta)
