@@ -7,7 +7,8 @@
     ├── NotFound
     ├── Conflict                 the present state does not allow it
     │   ├── NotUnique            a value that must be unique is taken (RFC 7644 ``uniqueness``)
-    │   └── SeatUnavailable      an override wants a tier that has no free seat
+    │   ├── SeatUnavailable      an override wants a tier that has no free seat
+    │   └── ManagedByMapping     ``override_policy: mapping_wins`` and a mapping decides
     ├── VersionMismatch          If-Match does not hold
     ├── PayloadTooLarge
     ├── NotSupported             defined by the RFC, not offered here
@@ -62,6 +63,10 @@ class NotUnique(Conflict):
 
 class SeatUnavailable(Conflict):
     code = "seat_unavailable"
+
+
+class ManagedByMapping(Conflict):
+    code = "managed_by_mapping"
 
 
 class VersionMismatch(ScimSeatsError):

@@ -1,0 +1,111 @@
+"""What can happen: frozen dataclasses, in the past tense.
+
+An event is appended to the event log in the transaction that made it true. The log is
+the audit trail and the seat history in one. No value of an attribute that is never
+returned (RFC 7643 §7) enters an event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events; ``subject_id`` is the resource or member that it is about."""
+
+    subject_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserCreated(Event):
+    user_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserChanged(Event):
+    """``changed`` names the attributes whose values differ."""
+
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UserDeleted(Event):
+    user_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCreated(Event):
+    display_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChanged(Event):
+    """``joined`` and ``left`` count members; ``skipped`` counts references to nobody."""
+
+    changed: tuple[str, ...]
+    joined: int = 0
+    left: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDeleted(Event):
+    display_name: str
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeatChanged(Event):
+    """A member's seat before and after; ``cause`` is the operation that led to it, ``rule`` the claim rule."""
+
+    from_tier: str
+    to_tier: str
+    source: str
+    cause: str
+    rule: str
+    desired_tier: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideSet(Event):
+    tier: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideCleared(Event):
+    tier: str
+
+
+@dataclass(frozen=True, slots=True)
+class MappingSet(Event):
+    """``subject_id`` is the group; before and after are the mapping's fields, None for none."""
+
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChanged(Event):
+    """``subject_id`` is the organization; only the settings that differ are named."""
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationCreated(Event):
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCreated(Event):
+    kind: str
+    role: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRevoked(Event):
+    pass

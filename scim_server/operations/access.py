@@ -1,0 +1,191 @@
+"""Whose token is this, and what may it do?"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from scim_server.call import Call, Channel
+from scim_server.errors import InvalidSetting, NotFound, Unauthenticated
+from scim_server.events import TokenCreated, TokenRevoked
+from scim_server.ids import new_id
+from scim_server.operations import extensions
+from scim_server.scim import dialects
+from scim_server.scim.attributes import ResourceType
+from scim_server.scim.dialects import ClientSettings
+from scim_server.store import credentials as store
+from scim_server.store import event_log, users
+from scim_server.store.credentials import TokenRecord
+from seat_policy import Role
+
+KINDS = ("scim", "jit", "admin")
+PREFIX = "sst_"
+_USE_IS_RECORDED_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a valid token opens. ``use_is_stale``: the last use on record is worth bringing up to date."""
+
+    organization_id: str
+    token_id: str
+    kind: str
+    role: str | None
+    member_id: str | None
+    client: ClientSettings
+    user_type: ResourceType
+    group_type: ResourceType
+    secret: bytes
+    use_is_stale: bool
+
+    @property
+    def actor(self) -> str:
+        """Who is answerable, as it stands in the event log."""
+        return f"member:{self.member_id}" if self.member_id else f"token:{self.token_id}"
+
+
+def authenticate(tx: Connection, token: str, at: datetime) -> Credential:
+    """Return what a token opens. Raises Unauthenticated, without a word on why.
+
+    Tokens are 256 random bits, so a fast hash is enough, and looking the hash up in an
+    index tells nothing of the token through time.
+    """
+    record = store.find(tx, _hash(token))
+    if record is None or not _holds(record, at):
+        raise Unauthenticated("The bearer token is missing, unknown, expired or revoked.")
+    user_type, group_type = extensions.resource_types(record.extensions)
+    return Credential(
+        organization_id=record.organization_id,
+        token_id=record.id,
+        kind=record.kind,
+        role=record.member_role if record.member_id else record.role,
+        member_id=record.member_id,
+        client=_client_of(record),
+        user_type=user_type,
+        group_type=group_type,
+        secret=bytes.fromhex(record.secret),
+        use_is_stale=record.last_used_at is None or at - record.last_used_at >= _USE_IS_RECORDED_EVERY,
+    )
+
+
+def record_use(tx: Connection, credential: Credential, at: datetime) -> None:
+    """Remember that the token was used."""
+    store.record_use(tx, credential.organization_id, credential.token_id, at)
+
+
+def create_token(
+    tx: Connection,
+    call: Call,
+    *,
+    kind: str,
+    role: str | None,
+    member_id: str | None,
+    name: str | None,
+    expires_at: datetime | None,
+    profile: str | None,
+    client_settings: Mapping[str, str],
+) -> dict[str, Any]:
+    """Make a token; the answer is the only place where it is ever seen.
+
+    Raises InvalidSetting where kind, role and settings do not go together.
+    """
+    role = _checked_role(kind, role, member_id)
+    if kind != "scim" and (client_settings or profile):
+        raise InvalidSetting("profile and settings are for tokens of the kind scim.")
+    dialects.settings_from(profile or "interop", client_settings)
+    if member_id is not None:
+        users.get(tx, call.organization_id, member_id)
+    token = PREFIX + secrets.token_urlsafe(32)
+    row = {
+        "organization_id": call.organization_id,
+        "id": new_id(),
+        "kind": kind,
+        "role": role,
+        "member_id": member_id,
+        "name": name,
+        "token_hash": _hash(token),
+        "client_settings": {"profile": profile or "interop", "set": dict(client_settings)},
+        "created_at": call.at,
+        "expires_at": expires_at,
+    }
+    store.insert_token(tx, row)
+    event_log.append(tx, call, [TokenCreated(row["id"], kind, role)])
+    return {**_described(row), "token": token}
+
+
+def list_tokens(tx: Connection, call: Call) -> list[dict[str, Any]]:
+    """Return all tokens of the organization, without their secrets."""
+    return [
+        {
+            "id": record.id,
+            "kind": record.kind,
+            "role": record.role,
+            "member_id": record.member_id,
+            "name": record.name,
+            "profile": record.client_settings["profile"],
+            "settings": record.client_settings["set"],
+            "created_at": record.created_at,
+            "expires_at": record.expires_at,
+            "revoked_at": record.revoked_at,
+            "last_used_at": record.last_used_at,
+        }
+        for record in store.all_tokens(tx, call.organization_id)
+    ]
+
+
+def revoke_token(tx: Connection, call: Call, token_id: str) -> None:
+    """Make a token worthless at once. Raises NotFound where there is none that still holds."""
+    if not store.revoke(tx, call.organization_id, token_id, call.at):
+        raise NotFound(f"There is no token {token_id[:100]} that is not revoked yet.")
+    event_log.append(tx, call, [TokenRevoked(token_id)])
+
+
+def system_call(
+    organization_id: str,
+    *,
+    actor: str,
+    at: datetime,
+    request_id: str,
+    channel: Channel = Channel.COMMAND,
+    base_url: str = "",
+) -> Call:
+    """Return a call that no token stands behind: the command line, or what is due by the clock."""
+    return Call(organization_id, actor, channel, at, request_id, base_url, dialects.INTEROP)
+
+
+def _checked_role(kind: str, role: str | None, member_id: str | None) -> str | None:
+    if kind not in KINDS:
+        raise InvalidSetting(f"kind must be one of {', '.join(KINDS)}.")
+    if kind != "admin":
+        if role is not None:
+            raise InvalidSetting("role is for tokens of the kind admin.")
+        return None
+    if role is not None and role not in list(Role):
+        raise InvalidSetting(f"role must be one of {', '.join(Role)}.")
+    return role or (None if member_id else Role.ADMIN.value)
+
+
+def _holds(record: TokenRecord, at: datetime) -> bool:
+    if record.revoked_at is not None or (record.expires_at is not None and record.expires_at <= at):
+        return False
+    return record.member_id is None or record.member_active is True
+
+
+def _client_of(record: TokenRecord) -> ClientSettings:
+    return dialects.settings_from(record.client_settings["profile"], record.client_settings["set"])
+
+
+def _described(row: Mapping[str, Any]) -> dict[str, Any]:
+    kept = ("id", "kind", "role", "member_id", "name", "created_at", "expires_at")
+    settings = row["client_settings"]
+    return {**{key: row[key] for key in kept}, "profile": settings["profile"], "settings": settings["set"]}
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()

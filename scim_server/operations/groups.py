@@ -1,0 +1,236 @@
+"""Groups: create, replace, patch, delete. Members are changed by difference, never read to be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from scim_server.call import Call
+from scim_server.errors import InvalidValue
+from scim_server.events import Event, GroupChanged, GroupCreated, GroupDeleted, SeatChanged
+from scim_server.ids import new_id
+from scim_server.operations import representation, seats
+from scim_server.operations.representation import Rendered
+from scim_server.operations.users import changed_attributes
+from scim_server.scim import patch as patching
+from scim_server.scim import validation
+from scim_server.scim.conditions import Tags, require
+from scim_server.scim.dialects import UnknownMember
+from scim_server.scim.filters import Expression
+from scim_server.scim.matching import matches_element
+from scim_server.scim.patch import RelationChange
+from scim_server.scim.projection import Projection
+from scim_server.scim.values import Json
+from scim_server.store import event_log, seat_rules, users
+from scim_server.store import groups as store
+from scim_server.store.groups import GroupRecord, Membership
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Who joined a group and who left it; ``skipped`` counts references to nobody."""
+
+    joined: Sequence[str] = ()
+    left: Sequence[str] = ()
+    skipped: int = 0
+
+    @property
+    def touched(self) -> list[str]:
+        return [*self.left, *self.joined]
+
+
+def create(tx: Connection, call: Call, body: Json, projection: Projection | None) -> Rendered:
+    """Create a group with its members (RFC 7644 §3.3). Raises NotUnique where group names must be unique."""
+    document = validation.for_creation(call.group_type, body, call.client, call.note)
+    members = document.pop("members", [])
+    group_id = new_id()
+    store.insert_group(
+        tx,
+        call.organization_id,
+        group_id,
+        call.group_type,
+        document,
+        unique_name=call.client.unique_group_names,
+        at=call.at,
+    )
+    difference = _add(tx, call, group_id, [member["value"] for member in members])
+    users.touch(tx, call.organization_id, difference.joined)
+    happened: list[Event] = [GroupCreated(group_id, document["displayName"])]
+    if difference.joined or difference.skipped:
+        happened.append(_changed(group_id, (), difference))
+    event_log.append(tx, call, happened)
+    return _answer(tx, call, group_id, projection)
+
+
+def replace(
+    tx: Connection,
+    call: Call,
+    group_id: str,
+    body: Json,
+    if_match: Tags | None,
+    projection: Projection | None,
+) -> Rendered:
+    """Put a whole group in the place of the stored one; members left out are removed (RFC 7644 §3.5.1)."""
+    record = store.lock(tx, call.organization_id, group_id)
+    require(if_match, record.version)
+    before = record.as_json()
+    after = validation.for_replacement(call.group_type, body, before, call.client, call.note)
+    members = {member["value"]: member for member in after.pop("members", [])}
+    change = RelationChange(cleared=True, added=members, removed=set())
+    return _change(tx, call, record, before, after, change, projection)
+
+
+def patch(
+    tx: Connection,
+    call: Call,
+    group_id: str,
+    body: Json,
+    if_match: Tags | None,
+    projection: Projection | None,
+) -> Rendered:
+    """Apply the operations of a PatchOp, all or none; the cost is that of the difference (RFC 7644 §3.5.2)."""
+    record = store.lock(tx, call.organization_id, group_id)
+    require(if_match, record.version)
+    before = record.as_json()
+
+    def select(expression: Expression, added: Collection[str]) -> set[str]:
+        return _members_that_match(tx, call, group_id, expression, added)
+
+    patched = patching.apply(call.group_type, before, body, call.client, call.note, select)
+    return _change(tx, call, record, before, patched.document, patched.relation, projection)
+
+
+def delete(tx: Connection, call: Call, group_id: str, if_match: Tags | None) -> None:
+    """Remove a group; who held a seat because of it is evaluated anew (RFC 7644 §3.6, seat rule B6)."""
+    record = store.lock(tx, call.organization_id, group_id)
+    require(if_match, record.version)
+    is_mapped = seat_rules.mapping(tx, call.organization_id, group_id) is not None
+    left = store.remove_all_members(tx, call.organization_id, group_id)
+    above = store.remove_from_all(tx, call.organization_id, group_id)
+    store.touch(tx, call.organization_id, above, call.at)
+    seat_rules.delete_mapping(tx, call.organization_id, group_id)
+    store.delete_group(tx, call.organization_id, group_id)
+    users.touch(tx, call.organization_id, left)
+    happened: list[Event] = [GroupDeleted(group_id, record.display_name, len(left))]
+    if is_mapped:
+        happened += seats.reconcile_members(tx, call, left, "group_deleted")
+    event_log.append(tx, call, happened)
+
+
+def render(tx: Connection, call: Call, record: GroupRecord, projection: Projection) -> Rendered:
+    """Return a group as the client sees it; the members are read only where they are wanted."""
+    members = store.members(tx, call.organization_id, record.id) if projection.wants("members") else []
+    body = representation.group(call, record, members, projection)
+    return representation.rendered(call, call.group_type, record, body)
+
+
+def change_members(
+    tx: Connection, call: Call, group_id: str, change: RelationChange
+) -> Difference:
+    """Bring the members of a group, whose row is locked, to what a change says."""
+    if change.cleared:
+        present = {member.member_id for member in store.members(tx, call.organization_id, group_id)}
+        gone = present - change.added.keys()
+        arriving = [member_id for member_id in change.added if member_id not in present]
+    else:
+        gone = change.removed - change.added.keys()
+        arriving = list(change.added)
+    left = store.remove_members(tx, call.organization_id, group_id, gone)
+    added = _add(tx, call, group_id, arriving)
+    return Difference(added.joined, left, added.skipped)
+
+
+def seats_after(
+    tx: Connection, call: Call, group_id: str, difference: Difference, cause: str
+) -> list[SeatChanged]:
+    """Evaluate those who joined or left, where the group is mapped to a tier."""
+    if not difference.touched or seat_rules.mapping(tx, call.organization_id, group_id) is None:
+        return []
+    return seats.reconcile_members(tx, call, difference.touched, cause)
+
+
+def _change(
+    tx: Connection,
+    call: Call,
+    record: GroupRecord,
+    before: Json,
+    after: Json,
+    relation: RelationChange | None,
+    projection: Projection | None,
+) -> Rendered:
+    """Store what differs; where nothing does, neither version nor time stamps move."""
+    difference = change_members(tx, call, record.id, relation) if relation else Difference()
+    if after != before:
+        store.replace_document(
+            tx,
+            call.organization_id,
+            record.id,
+            call.group_type,
+            before,
+            after,
+            unique_name=call.client.unique_group_names,
+            at=call.at,
+        )
+    elif difference.touched:
+        store.touch(tx, call.organization_id, [record.id], call.at)
+    _touch_members(tx, call, record.id, difference, renamed=after["displayName"] != before["displayName"])
+    if after != before or difference.touched or difference.skipped:
+        happened: list[Event] = [_changed(record.id, changed_attributes(before, after), difference)]
+        happened += seats_after(tx, call, record.id, difference, "group_changed")
+        event_log.append(tx, call, happened)
+    return _answer(tx, call, record.id, projection)
+
+
+def _touch_members(
+    tx: Connection, call: Call, group_id: str, difference: Difference, *, renamed: bool
+) -> None:
+    """Count up the versions of the users whose ``groups`` look different now."""
+    concerned = set(difference.touched)
+    if renamed:
+        concerned.update(member.member_id for member in store.members(tx, call.organization_id, group_id))
+    users.touch(tx, call.organization_id, list(concerned))
+
+
+def _add(tx: Connection, call: Call, group_id: str, ids: Sequence[str]) -> Difference:
+    if not ids:
+        return Difference()
+    known = store.known_members(tx, call.organization_id, ids)
+    unknown = [member_id for member_id in ids if member_id not in known or member_id == group_id]
+    if unknown and call.client.unknown_member is UnknownMember.REJECT:
+        raise InvalidValue(f"members: there is no user or group {unknown[0][:100]}.")
+    if unknown:
+        call.note("unknown_member_skipped")
+    known.pop(group_id, None)
+    joined = store.add_members(tx, call.organization_id, group_id, known)
+    return Difference(joined=joined, skipped=len(unknown))
+
+
+def _members_that_match(
+    tx: Connection, call: Call, group_id: str, expression: Expression, added: Collection[str]
+) -> set[str]:
+    """Answer a value filter on members other than ``value eq``: the one case in which they are read."""
+    known = store.known_members(tx, call.organization_id, added) if added else {}
+    candidates = [
+        *store.members(tx, call.organization_id, group_id),
+        *(Membership(member_id, kind) for member_id, kind in known.items()),
+    ]
+    return {
+        member.member_id
+        for member in candidates
+        if matches_element(expression, representation.member_reference(call, member))
+    }
+
+
+def _changed(group_id: str, changed: tuple[str, ...], difference: Difference) -> GroupChanged:
+    return GroupChanged(
+        group_id, changed, len(difference.joined), len(difference.left), difference.skipped
+    )
+
+
+def _answer(tx: Connection, call: Call, group_id: str, projection: Projection | None) -> Rendered:
+    record = store.get(tx, call.organization_id, group_id)
+    if projection is None:
+        return representation.rendered(call, call.group_type, record, None)
+    return render(tx, call, record, projection)

@@ -1,0 +1,119 @@
+"""Just in time: a person has signed in; are they a member, and may they in? (seat rule B6)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from scim_server.call import Call
+from scim_server.errors import NotUnique, SeatLimitReached
+from scim_server.events import Event, GroupChanged
+from scim_server.operations import members, seats, users
+from scim_server.operations.seats import Situation
+from scim_server.scim import validation
+from scim_server.scim.values import Json
+from scim_server.store import event_log
+from scim_server.store import groups as group_store
+from scim_server.store import seats as seat_store
+from scim_server.store import users as store
+from scim_server.store.database import LostRace
+from scim_server.store.users import UserRecord
+from seat_policy import ProvisioningMode, Source
+
+_PROFILE = ("userName", "externalId", "displayName", "name", "emails")
+
+
+def sign_in(tx: Connection, call: Call, body: Json) -> dict[str, Any]:
+    """Find or create the member, take over the groups that the login asserts, and decide.
+
+    ``groups`` holds ids, externalIds or display names; absent says nothing of groups.
+    Two first logins at once: who loses the race for the userName begins again and finds the member.
+    """
+    situation = seats.situation_of(seat_store.rules(tx, call.organization_id))
+    record = store.find_by_name(tx, call.organization_id, body["userName"])
+    if record is None:
+        return _first_login(tx, call, situation, body)
+    if not record.active:
+        return _decision(record, created=False)
+    asserts = body.get("groups") is not None
+    if asserts and situation.maps_groups and situation.settings.provisioning_mode is ProvisioningMode.JIT:
+        _take_over_groups(tx, call, record.id, body["groups"])
+        record = store.get(tx, call.organization_id, record.id)
+    return _decision(record, created=False)
+
+
+def _first_login(tx: Connection, call: Call, situation: Situation, body: Json) -> dict[str, Any]:
+    if situation.settings.provisioning_mode is not ProvisioningMode.JIT:
+        return _refusal("not_provisioned")
+    document = validation.for_creation(
+        call.user_type, {key: body[key] for key in _PROFILE if body.get(key) is not None}, call.client, call.note
+    )
+    try:
+        with tx.begin_nested():
+            user_id = users.add(
+                tx,
+                call,
+                document,
+                joined_by=Source.JIT,
+                group_ids=_groups_named(tx, call, body.get("groups") or []),
+                cause="first_login",
+            )
+    except SeatLimitReached:
+        return _refusal("no_seat")
+    except NotUnique as error:
+        raise LostRace from error
+    return _decision(store.get(tx, call.organization_id, user_id), created=True)
+
+
+def _take_over_groups(tx: Connection, call: Call, user_id: str, names: Sequence[str]) -> None:
+    """Make the asserted groups the member's only ones, and evaluate them anew where that changed anything."""
+    asserted = set(_groups_named(tx, call, names))
+    present = set(group_store.ids_of_member(tx, call.organization_id, user_id))
+    if asserted == present:
+        return
+    changed = sorted(asserted ^ present)
+    group_store.lock_groups(tx, call.organization_id, changed)
+    for group_id in changed:
+        if group_id in asserted:
+            group_store.add_members(tx, call.organization_id, group_id, {user_id: "User"})
+        else:
+            group_store.remove_members(tx, call.organization_id, group_id, [user_id])
+    group_store.touch(tx, call.organization_id, changed, call.at)
+    store.touch(tx, call.organization_id, [user_id])
+    happened: list[Event] = [
+        GroupChanged(group_id, (), joined=int(group_id in asserted), left=int(group_id not in asserted))
+        for group_id in changed
+    ]
+    happened += seats.reconcile_members(tx, call, [user_id], "login")
+    event_log.append(tx, call, happened)
+
+
+def _groups_named(tx: Connection, call: Call, names: Sequence[str]) -> list[str]:
+    """Return the ids of the groups that a login names by id, externalId or display name; others are unknown here."""
+    return group_store.find_named(tx, call.organization_id, names) if names else []
+
+
+def _decision(record: UserRecord, *, created: bool) -> dict[str, Any]:
+    seat = members.seat_of_record(record)
+    if not record.active:
+        reason = "suspended"
+    else:
+        reason = "assigned" if seat["can_use"] else "no_seat"
+    return {
+        "decision": "allow" if reason == "assigned" else "deny",
+        "reason": reason,
+        "created": created,
+        "member": {
+            "id": record.id,
+            "userName": record.as_json()["userName"],
+            "active": record.active,
+            "role": record.role,
+        },
+        "seat": {name: seat[name] for name in ("tier", "source", "status", "can_use")},
+    }
+
+
+def _refusal(reason: str) -> dict[str, Any]:
+    return {"decision": "deny", "reason": reason, "created": False, "member": None, "seat": None}

@@ -1,0 +1,167 @@
+"""Organizations: made on the command line, looked at and configured by their owners."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import Connection
+
+from scim_server.call import Call
+from scim_server.errors import InvalidSetting
+from scim_server.events import OrganizationCreated, SettingsChanged
+from scim_server.ids import new_id
+from scim_server.operations import access, seats
+from scim_server.store import event_log
+from scim_server.store import organizations as store
+from scim_server.store import seats as seat_store
+from scim_server.store.organizations import Organization, Tier
+from seat_policy import ANY, UNASSIGNED, Settings, settings_as_values, settings_from
+
+DEFAULT_MONTH_PRICES_MINOR = {"premium": 15000, "standard": 3000}
+FEATURES = {"standard": ("core",), "premium": ("core", "coding", "higher_limits")}
+# The smallest and the largest number of seats of a plan, where the organization sets no other.
+PLAN_SETTINGS: Mapping[str, Mapping[str, object]] = {
+    "team": {"min_total": 5, "max_total": 150},
+    "enterprise": {"min_total": 0},
+}
+_TIER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
+
+
+def create(
+    tx: Connection,
+    *,
+    name: str,
+    plan: str,
+    seats: Mapping[str, int],
+    prices: Mapping[str, int],
+    currency: str,
+    billing: str,
+    term_start: date,
+    time_zone: str,
+    settings: Mapping[str, object],
+    at: datetime,
+    request_id: str,
+) -> dict[str, Any]:
+    """Create an organization with its seats. ``seats`` names the tiers, highest first.
+
+    Raises InvalidSetting for what makes no sense, NotUnique for a name that is taken.
+    """
+    tiers = _tiers_of(seats, prices)
+    _check_zone(time_zone)
+    _checked(settings, {}, [tier.tier for tier in tiers])
+    row = {
+        "id": new_id(),
+        "name": name,
+        "plan": plan,
+        "billing": billing,
+        "currency": currency,
+        "time_zone": time_zone,
+        "term_start": term_start.isoformat(),
+        "settings": dict(settings),
+        "created_at": at,
+    }
+    store.insert_organization(tx, row, tiers)
+    call = access.system_call(row["id"], actor="command", at=at, request_id=request_id)
+    event_log.append(tx, call, [OrganizationCreated(row["id"], name)])
+    return get(tx, call)
+
+
+def find(tx: Connection, name_or_id: str) -> dict[str, Any] | None:
+    """Return an organization by its name or its id."""
+    found = store.find(tx, name_or_id)
+    return None if found is None else _described(tx, found)
+
+
+def list_all(tx: Connection) -> list[dict[str, Any]]:
+    """Return all organizations, by name."""
+    return [_described(tx, organization) for organization in store.all_organizations(tx)]
+
+
+def get(tx: Connection, call: Call) -> dict[str, Any]:
+    """Return the caller's organization with every setting, defaults included."""
+    return _described(tx, store.get(tx, call.organization_id))
+
+
+def change_settings(tx: Connection, call: Call, values: Mapping[str, object]) -> dict[str, Any]:
+    """Change some seat settings and evaluate everybody whom that concerns (seat rules B3, B6)."""
+    rules = seat_store.lock_rules(tx, call.organization_id)
+    tiers = [pool.tier for pool in rules.pools]
+    before = _checked(rules.settings, {}, tiers)
+    after = _checked(rules.settings, values, tiers)
+    changed = {name for name, value in settings_as_values(after).items() if settings_as_values(before)[name] != value}
+    if changed:
+        store.set_settings(tx, call.organization_id, {**rules.settings, **values})
+        event = SettingsChanged(
+            call.organization_id,
+            {name: settings_as_values(before)[name] for name in sorted(changed)},
+            {name: settings_as_values(after)[name] for name in sorted(changed)},
+        )
+        event_log.append(tx, call, [event, *seats.after_new_settings(tx, call, changed)])
+    return get(tx, call)
+
+
+def _described(tx: Connection, organization: Organization) -> dict[str, Any]:
+    rules = seat_store.rules(tx, organization.id)
+    tiers = store.tiers(tx, organization.id)
+    settings = _checked(organization.settings, {}, [tier.tier for tier in tiers])
+    return {
+        "id": organization.id,
+        "name": organization.name,
+        "plan": organization.plan,
+        "version": rules.version,
+        "settings": settings_as_values(settings),
+        "term_start": organization.term_start,
+        "billing": organization.billing,
+        "currency": organization.currency,
+        "time_zone": organization.time_zone,
+        "tiers": [
+            {
+                "tier": tier.tier,
+                "rank": tier.rank,
+                "features": list(tier.features),
+                "month_price_minor": tier.month_price_minor,
+            }
+            for tier in tiers
+        ],
+        "created_at": organization.created_at,
+    }
+
+
+def _checked(stored: Mapping[str, object], values: Mapping[str, object], tiers: list[str]) -> Settings:
+    settings = settings_from({**stored, **values}, tiers)
+    if isinstance(settings, Settings):
+        return settings
+    raise InvalidSetting("; ".join(f"{invalid.name}: {invalid.reason}" for invalid in settings))
+
+
+def _tiers_of(seats: Mapping[str, int], prices: Mapping[str, int]) -> list[Tier]:
+    unknown = [tier for tier in prices if tier not in seats]
+    if not seats or unknown:
+        raise InvalidSetting(f"A price names a tier without seats: {unknown[0]}." if unknown else "No seats are named.")
+    for tier, allocated in seats.items():
+        if not _TIER_NAME.fullmatch(tier) or tier in (ANY, UNASSIGNED):
+            raise InvalidSetting(f"{tier!r} is no name for a tier: use lower-case letters, digits, - and _.")
+        if allocated < 0:
+            raise InvalidSetting(f"The number of {tier} seats cannot be negative.")
+    return [
+        Tier(
+            tier=tier,
+            rank=rank,
+            features=FEATURES.get(tier, ()),
+            month_price_minor=prices.get(tier, DEFAULT_MONTH_PRICES_MINOR.get(tier, 0)),
+            allocated=seats[tier],
+            used=0,
+        )
+        for rank, tier in enumerate(reversed(seats), 1)
+    ]
+
+
+def _check_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise InvalidSetting(f"{name} is no time zone of the IANA database.") from error

@@ -1,0 +1,300 @@
+"""Queries: one resource, or the page of a list (RFC 7644 §3.4, RFC 9865)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from scim_server.call import Call
+from scim_server.errors import InvalidCount, InvalidPath, InvalidValue
+from scim_server.operations import groups, representation, users
+from scim_server.operations.representation import Rendered
+from scim_server.scim import cursors, filters, paths, projection
+from scim_server.scim.attributes import ResourceType, Returned
+from scim_server.scim.conditions import Tags
+from scim_server.scim.filters import Expression
+from scim_server.scim.paths import AttributePath
+from scim_server.scim.projection import Projection
+from scim_server.scim.values import Json
+from scim_server.store import groups as group_store
+from scim_server.store import search as store
+from scim_server.store import users as user_store
+from scim_server.store.groups import GroupRecord, Membership
+from scim_server.store.search import Found, Order, Place, Record
+from scim_server.store.users import GroupReference, UserRecord
+
+LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+MAX_INDEX = 2**53  # the greatest whole number that every JSON reader takes
+
+Hit = tuple[Record, Place]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a client asks of a list (RFC 7644 §3.4.2, RFC 9865 §2).
+
+    ``count`` None: as many as the server likes. ``cursor`` None: paging by index; "": the first page by cursor.
+    """
+
+    resource_types: tuple[ResourceType, ...]
+    filter: str | None
+    sort_by: str | None
+    descending: bool
+    start_index: int
+    count: int | None
+    cursor: str | None
+    attributes: list[str] | None
+    excluded: list[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a page is where nothing is asked, how large at most, how long a cursor holds."""
+
+    default_page: int
+    max_page: int
+    cursor_seconds: int
+
+
+def get(
+    tx: Connection,
+    call: Call,
+    resource_type: ResourceType,
+    resource_id: str,
+    projection: Projection,
+    if_none_match: Tags | None,
+) -> Rendered:
+    """Return a resource; without a body where If-None-Match names its version (RFC 7644 §3.14)."""
+    record: Record
+    if resource_type.name == "User":
+        record = user_store.get(tx, call.organization_id, resource_id)
+    else:
+        record = group_store.get(tx, call.organization_id, resource_id)
+    if if_none_match is not None and if_none_match.include(record.version):
+        return representation.rendered(call, resource_type, record, None)
+    if isinstance(record, UserRecord):
+        return users.render(tx, call, record, projection)
+    return groups.render(tx, call, record, projection)
+
+
+def search(tx: Connection, call: Call, query: Query, limits: Limits) -> bytes:
+    """Return the ListResponse of a query, joined from the stored texts of its resources.
+
+    Raises InvalidFilter, InvalidValue (``sortBy``), InvalidCount, InvalidCursor, ExpiredCursor.
+    """
+    if query.cursor is not None:
+        return _search_by_cursor(tx, call, query, limits)
+    return _search_by_index(tx, call, query, limits)
+
+
+def _search_by_index(tx: Connection, call: Call, query: Query, limits: Limits) -> bytes:
+    """Answer ``startIndex`` and ``count``; values out of range are brought into it (RFC 7644 §3.4.2.4)."""
+    start = min(max(query.start_index, 1), MAX_INDEX)
+    wanted = limits.default_page if query.count is None else min(max(query.count, 0), limits.max_page)
+    searches = _searches(call, query)
+    if len(searches) > 1 and query.sort_by is not None:
+        hits, total = _sorted_over_types(tx, call, searches, query, start - 1, wanted)
+    else:
+        hits, total = _type_after_type(tx, call, searches, start - 1, wanted)
+    resources = _texts(tx, call, query, [record for record, _ in hits])
+    return _list_response(
+        resources, {"totalResults": total, "startIndex": start, "itemsPerPage": len(resources)}
+    )
+
+
+def _search_by_cursor(tx: Connection, call: Call, query: Query, limits: Limits) -> bytes:
+    """Answer ``cursor`` and ``count``: a page behind the place that the cursor seals (RFC 9865 §2)."""
+    count = limits.default_page if query.count is None else query.count
+    if count < 0 or count > limits.max_page:
+        raise InvalidCount(f"count must be between 0 and {limits.max_page} with a cursor.")
+    fingerprint = _fingerprint(query)
+    behind = _opened(call, query, fingerprint, count)
+    hits: list[Hit] = []
+    total = 0
+    for search_ in _searches(call, query):
+        found = search_.behind(tx, behind, count + 1)
+        hits += _hits(found)
+        total += found.total
+    hits = _in_order(hits, query)
+    page = hits[:count]
+    resources = _texts(tx, call, query, [record for record, _ in page])
+    members = {"totalResults": total, "itemsPerPage": len(resources)}
+    if page and len(hits) > count:
+        place = page[-1][1]
+        members["nextCursor"] = cursors.seal(
+            call.secret,
+            call.organization_id,
+            fingerprint,
+            count,
+            [place.id, place.key],
+            call.at + timedelta(seconds=limits.cursor_seconds),
+        )
+    return _list_response(resources, members)
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """A query on one resource type, ready to be asked for pages."""
+
+    call: Call
+    resource_type: ResourceType
+    expression: Expression | None
+    order: Order | None
+
+    def page(self, tx: Connection, offset: int, limit: int) -> Found:
+        return store.find(
+            tx,
+            self.call.organization_id,
+            self.resource_type,
+            expression=self.expression,
+            order=self.order,
+            offset=offset,
+            limit=limit,
+            base_url=self.call.base_url,
+        )
+
+    def behind(self, tx: Connection, place: Place | None, limit: int) -> Found:
+        return store.find_behind(
+            tx,
+            self.call.organization_id,
+            self.resource_type,
+            expression=self.expression,
+            order=self.order,
+            behind=place,
+            limit=limit,
+            base_url=self.call.base_url,
+        )
+
+
+def _searches(call: Call, query: Query) -> list[_Search]:
+    """Return a search for each resource type in which the filter can match at all."""
+    orders = _orders(query)
+    if query.filter is None:
+        return [_Search(call, type_, None, orders.get(type_.name)) for type_ in query.resource_types]
+    if len(query.resource_types) == 1:
+        [type_] = query.resource_types
+        expression = filters.parse_filter(query.filter, type_, lenient=call.client.lenient)
+        return [_Search(call, type_, expression, orders.get(type_.name))]
+    expressions = filters.parse_filter_for(query.filter, query.resource_types, lenient=call.client.lenient)
+    return [
+        _Search(call, type_, expressions[type_.name], orders.get(type_.name))
+        for type_ in query.resource_types
+        if expressions[type_.name] is not None
+    ]
+
+
+def _orders(query: Query) -> dict[str, Order]:
+    """Return what each resource type is sorted by; a type that lacks the attribute is not sorted."""
+    if query.sort_by is None:
+        return {}
+    orders, problem = {}, ""
+    for resource_type in query.resource_types:
+        try:
+            path = sort_path(resource_type, query.sort_by)
+        except (InvalidPath, InvalidValue) as error:
+            problem = error.detail
+        else:
+            orders[resource_type.name] = Order(path, query.descending)
+    if not orders:
+        raise InvalidValue(f"sortBy: {problem}")
+    return orders
+
+
+def sort_path(resource_type: ResourceType, text: str) -> AttributePath:
+    """Return the attribute that ``sortBy`` names; a complex one is sorted by its ``value`` (RFC 7644 §3.4.2.3)."""
+    path = paths.resolve(resource_type, text)
+    if path.attribute is None or path.target.returned is Returned.NEVER:
+        raise InvalidValue(f"{text} cannot be sorted by.")
+    if path.target.is_complex:
+        value = path.target.by_key.get("value")
+        if value is None:
+            raise InvalidValue(f"{text} is complex: name one of its sub-attributes.")
+        path = AttributePath(path.extension, path.attribute, value)
+    if path.attribute.key in ("members", "groups", "schemas") and path.extension is None:
+        raise InvalidValue(f"{text} cannot be sorted by.")
+    return path
+
+
+def _type_after_type(
+    tx: Connection, call: Call, searches: Sequence[_Search], offset: int, wanted: int
+) -> tuple[list[Hit], int]:
+    hits: list[Hit] = []
+    total = 0
+    for search_ in searches:
+        found = search_.page(tx, offset, wanted - len(hits))
+        hits += _hits(found)
+        total += found.total
+        offset = max(offset - found.total, 0)
+    return hits, total
+
+
+def _sorted_over_types(
+    tx: Connection, call: Call, searches: Sequence[_Search], query: Query, offset: int, wanted: int
+) -> tuple[list[Hit], int]:
+    found = [search_.page(tx, 0, offset + wanted) for search_ in searches]
+    hits = _in_order([hit for one in found for hit in _hits(one)], query)
+    return hits[offset : offset + wanted], sum(one.total for one in found)
+
+
+def _hits(found: Found) -> list[Hit]:
+    return list(zip(found.records, found.places, strict=True))
+
+
+def _in_order(hits: Sequence[Hit], query: Query) -> list[Hit]:
+    """Merge pages of several types; Python compares text by code points, as the databases do here."""
+    by_id = sorted(hits, key=lambda hit: hit[1].id)
+    return sorted(by_id, key=lambda hit: _sort_key(hit[1]), reverse=query.descending)
+
+
+def _sort_key(place: Place) -> tuple[bool, Any]:
+    return place.key is None, "" if place.key is None else place.key
+
+
+def _opened(call: Call, query: Query, fingerprint: str, count: int) -> Place | None:
+    if not query.cursor:
+        return None
+    position = cursors.open(
+        call.secret, call.organization_id, fingerprint, count, query.cursor, call.at
+    )
+    return Place(position[0], position[1])
+
+
+def _fingerprint(query: Query) -> str:
+    """Return what a cursor is bound to: everything that decides which resources come in which order."""
+    types = [resource_type.name for resource_type in query.resource_types]
+    asked = orjson.dumps([types, query.filter, query.sort_by, query.descending])
+    return hashlib.sha256(asked).hexdigest()
+
+
+def _texts(tx: Connection, call: Call, query: Query, records: Sequence[Record]) -> list[bytes]:
+    """Return the JSON texts of records, with one look-up for all groups and one for all members."""
+    by_type = {
+        resource_type.name: projection.of(resource_type, query.attributes, query.excluded)
+        for resource_type in query.resource_types
+    }
+    user_ids = [record.id for record in records if isinstance(record, UserRecord)]
+    group_ids = [record.id for record in records if isinstance(record, GroupRecord)]
+    groups_of: Mapping[str, list[GroupReference]] = {}
+    members_of: Mapping[str, list[Membership]] = {}
+    if user_ids and by_type["User"].wants("groups"):
+        groups_of = user_store.groups_of(tx, call.organization_id, user_ids)
+    if group_ids and by_type["Group"].wants("members"):
+        members_of = group_store.members_of_many(tx, call.organization_id, group_ids)
+    return [
+        representation.user(call, record, groups_of.get(record.id, []), by_type["User"])
+        if isinstance(record, UserRecord)
+        else representation.group(call, record, members_of.get(record.id, []), by_type["Group"])
+        for record in records
+    ]
+
+
+def _list_response(resources: Sequence[bytes], members: Json) -> bytes:
+    """Join the texts of resources into a ListResponse; ``Resources`` is there even when it is empty."""
+    head = orjson.dumps({"schemas": [LIST_RESPONSE], **members})
+    return b'%b,"Resources":[%b]}' % (head[:-1], b",".join(resources))

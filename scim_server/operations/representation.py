@@ -1,0 +1,117 @@
+"""A resource as a client sees it: the stored document with the attributes that are derived.
+
+What is derived (``id``, ``meta``, ``groups``, ``members``, the seat extension) is spliced
+behind the stored text, so that a whole representation is never decoded and encoded again.
+Only a projection that leaves something out needs the document taken apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from scim_server.call import Call
+from scim_server.scim.attributes import ResourceType
+from scim_server.scim.conditions import entity_tag
+from scim_server.scim.projection import Projection
+from scim_server.scim.schemas import SEAT_URN
+from scim_server.scim.values import Json, format_date_time
+from scim_server.store.groups import GroupRecord, Membership
+from scim_server.store.users import GroupReference, UserRecord
+from seat_policy import UNASSIGNED
+
+_ENDPOINTS = {"User": "Users", "Group": "Groups"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """An answer about one resource. ``body`` is its JSON text, None where none is wanted."""
+
+    id: str
+    version: int
+    location: str
+    body: bytes | None
+
+
+def user(call: Call, record: UserRecord, groups: Sequence[GroupReference], projection: Projection) -> bytes:
+    """Return the JSON text of a user."""
+    derived: Json = {"id": record.id}
+    if groups:
+        derived["groups"] = [group_reference(call, group) for group in groups]
+    derived[SEAT_URN] = seat(record)
+    derived["meta"] = meta(call, call.user_type, record)
+    return assemble(record.document, derived, projection)
+
+
+def group(call: Call, record: GroupRecord, members: Sequence[Membership], projection: Projection) -> bytes:
+    """Return the JSON text of a group; ``members`` is empty where they are not wanted."""
+    derived: Json = {"id": record.id}
+    if members:
+        derived["members"] = [member_reference(call, member) for member in members]
+    derived["meta"] = meta(call, call.group_type, record)
+    return assemble(record.document, derived, projection)
+
+
+def assemble(document: str, derived: Json, projection: Projection) -> bytes:
+    """Join a stored document with its derived attributes and leave out what is not wanted."""
+    if projection.is_default:
+        return b"%b,%b" % (document.encode()[:-1], orjson.dumps(derived)[1:])
+    return orjson.dumps(projection.apply({**orjson.loads(document), **derived}))
+
+
+def rendered(
+    call: Call, resource_type: ResourceType, record: UserRecord | GroupRecord, body: bytes | None
+) -> Rendered:
+    return Rendered(record.id, record.version, location(call, resource_type.name, record.id), body)
+
+
+def location(call: Call, type_name: str, resource_id: str) -> str:
+    """Return the address of a resource (RFC 7643 §3.1 ``meta.location``)."""
+    return f"{call.base_url}/{_ENDPOINTS[type_name]}/{resource_id}"
+
+
+def meta(call: Call, resource_type: ResourceType, record: UserRecord | GroupRecord) -> Json:
+    """Return the ``meta`` attribute (RFC 7643 §3.1)."""
+    return {
+        "resourceType": resource_type.name,
+        "created": format_date_time(record.created_at),
+        "lastModified": format_date_time(record.modified_at),
+        "location": location(call, resource_type.name, record.id),
+        "version": entity_tag(record.version),
+    }
+
+
+def group_reference(call: Call, group: GroupReference) -> Json:
+    """Return an element of a user's ``groups`` (RFC 7643 §4.1.2)."""
+    return {
+        "value": group.id,
+        "$ref": location(call, "Group", group.id),
+        "display": group.display,
+        "type": "direct",
+    }
+
+
+def member_reference(call: Call, member: Membership) -> Json:
+    """Return an element of a group's ``members`` (RFC 7643 §4.2)."""
+    return {
+        "value": member.member_id,
+        "$ref": location(call, member.member_type, member.member_id),
+        "type": member.member_type,
+    }
+
+
+def seat(record: UserRecord) -> Json:
+    """Return a user's seat as the read-only extension shows it."""
+    shown: Json = {
+        "tier": record.tier or UNASSIGNED,
+        "source": record.source,
+        "status": record.seat_status,
+        "canUse": record.active and not record.invited and record.tier is not None,
+    }
+    if record.desired is not None:
+        shown["desiredTier"] = record.desired
+    if record.waiting_since is not None:
+        shown["waitingSince"] = format_date_time(record.waiting_since)
+    return shown

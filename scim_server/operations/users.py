@@ -1,0 +1,187 @@
+"""Users: create, replace, patch, delete (RFC 7644 §3.3, §3.5, §3.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from scim_server.call import Call
+from scim_server.errors import Forbidden
+from scim_server.events import Event, UserChanged, UserCreated, UserDeleted
+from scim_server.ids import new_id
+from scim_server.operations import representation, seats
+from scim_server.operations.representation import Rendered
+from scim_server.scim import patch as patching
+from scim_server.scim import validation
+from scim_server.scim.conditions import Tags, require
+from scim_server.scim.dialects import PostExisting
+from scim_server.scim.projection import Projection
+from scim_server.scim.values import Json
+from scim_server.store import event_log, groups
+from scim_server.store import users as store
+from scim_server.store.seats import status_of
+from scim_server.store.users import UserRecord
+from seat_policy import NO_SEAT, Member, Role, Source
+
+
+def create(tx: Connection, call: Call, body: Json, projection: Projection | None) -> Rendered:
+    """Create a user and give them the seat that the policy says (RFC 7644 §3.3).
+
+    Raises NotUnique where the userName is taken, SeatLimitReached under ``exhausted_policy: reject``.
+    """
+    document = validation.for_creation(call.user_type, body, call.client, call.note)
+    if call.client.post_existing is PostExisting.RESTORE_INACTIVE:
+        leaver = _leaver(tx, call, document)
+        if leaver is not None:
+            return _restore(tx, call, leaver, body, projection)
+    user_id = add(tx, call, document, joined_by=Source.DEFAULT)
+    return _answer(tx, call, user_id, projection)
+
+
+def add(
+    tx: Connection,
+    call: Call,
+    document: Json,
+    *,
+    joined_by: Source,
+    group_ids: Sequence[str] = (),
+    cause: str = "user_created",
+) -> str:
+    """Store a valid document as a new user, a member of some groups, with a seat; return the id."""
+    user_id = new_id()
+    password_hash = document.pop("password", None)
+    store.insert_user(
+        tx,
+        call.organization_id,
+        user_id,
+        call.user_type,
+        document,
+        password_hash=password_hash,
+        role=Role.USER,
+        invited=False,
+        joined_by=joined_by,
+        at=call.at,
+    )
+    for group_id in group_ids:
+        groups.add_members(tx, call.organization_id, group_id, {user_id: "User"})
+    groups.touch(tx, call.organization_id, group_ids, call.at)
+    status = status_of(active=document["active"], invited=False)
+    member = Member(user_id, call.at, status, Role.USER, NO_SEAT, None, (), joined_by=joined_by)
+    seated = seats.seat_new_member(tx, call, member, cause, is_in_groups=bool(group_ids))
+    event_log.append(tx, call, [UserCreated(user_id, document["userName"]), *seated])
+    return user_id
+
+
+def replace(
+    tx: Connection,
+    call: Call,
+    user_id: str,
+    body: Json,
+    if_match: Tags | None,
+    projection: Projection | None,
+) -> Rendered:
+    """Put a whole user in the place of the stored one (RFC 7644 §3.5.1)."""
+    record = store.lock(tx, call.organization_id, user_id)
+    require(if_match, record.version)
+    before = record.as_json()
+    after = validation.for_replacement(call.user_type, body, before, call.client, call.note)
+    return _change(tx, call, record, before, after, projection)
+
+
+def patch(
+    tx: Connection,
+    call: Call,
+    user_id: str,
+    body: Json,
+    if_match: Tags | None,
+    projection: Projection | None,
+) -> Rendered:
+    """Apply the operations of a PatchOp, all or none (RFC 7644 §3.5.2)."""
+    record = store.lock(tx, call.organization_id, user_id)
+    require(if_match, record.version)
+    before = record.as_json()
+    patched = patching.apply(call.user_type, before, body, call.client, call.note)
+    return _change(tx, call, record, before, patched.document, projection)
+
+
+def delete(tx: Connection, call: Call, user_id: str, if_match: Tags | None) -> None:
+    """Remove a user, their memberships and their override; the seat goes to the queue (RFC 7644 §3.6)."""
+    groups.lock_groups_of(tx, call.organization_id, user_id)
+    record = store.lock(tx, call.organization_id, user_id, to_delete=True)
+    require(if_match, record.version)
+    _refuse_to_lose_the_primary_owner(record)
+    left = groups.remove_from_all(tx, call.organization_id, user_id)
+    groups.touch(tx, call.organization_id, left, call.at)
+    released = seats.release(tx, call, user_id, "user_deleted")
+    store.delete_user(tx, call.organization_id, user_id)
+    event_log.append(tx, call, [UserDeleted(user_id, record.as_json()["userName"]), *released])
+
+
+def _change(
+    tx: Connection, call: Call, record: UserRecord, before: Json, after: Json, projection: Projection | None
+) -> Rendered:
+    """Store what differs; where nothing does, neither version nor time stamps move."""
+    password_hash = after.pop("password", None)
+    if password_hash is not None:  # which nobody is ever shown, so it is no other version
+        store.set_password(tx, call.organization_id, record.id, password_hash)
+    if after != before:
+        if before["active"] and not after["active"]:
+            _refuse_to_lose_the_primary_owner(record)
+        _store_change(tx, call, record.id, before, after)
+    return _answer(tx, call, record.id, projection)
+
+
+def _store_change(tx: Connection, call: Call, user_id: str, before: Json, after: Json) -> None:
+    store.replace_document(tx, call.organization_id, user_id, call.user_type, before, after, at=call.at)
+    happened: list[Event] = [UserChanged(user_id, changed_attributes(before, after))]
+    if before["active"] != after["active"]:
+        cause = "user_activated" if after["active"] else "user_deactivated"
+        happened += seats.reconcile_members(tx, call, [user_id], cause)
+    event_log.append(tx, call, happened)
+
+
+def changed_attributes(before: Json, after: Json) -> tuple[str, ...]:
+    """Name the attributes whose values differ."""
+    return tuple(sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)))
+
+
+def _leaver(tx: Connection, call: Call, document: Json) -> UserRecord | None:
+    """Find the inactive user whom a POST means to bring back, by userName or externalId."""
+    found = store.find_by_name(tx, call.organization_id, document["userName"])
+    if found is None and "externalId" in document:
+        found = store.find_inactive_by_external_id(tx, call.organization_id, document["externalId"])
+    return found if found is not None and not found.active else None
+
+
+def _restore(
+    tx: Connection, call: Call, leaver: UserRecord, body: Json, projection: Projection | None
+) -> Rendered:
+    call.note("restore_inactive")
+    return replace(tx, call, leaver.id, {"active": True, **body}, None, projection)
+
+
+def _refuse_to_lose_the_primary_owner(record: UserRecord) -> None:
+    if record.role == Role.PRIMARY_OWNER:
+        raise Forbidden(
+            "primary_owner_protected: the primary owner can be neither deactivated nor removed; "
+            "make somebody else primary owner first."
+        )
+
+
+def _answer(tx: Connection, call: Call, user_id: str, projection: Projection | None) -> Rendered:
+    record = store.get(tx, call.organization_id, user_id)
+    if projection is None:
+        return representation.rendered(call, call.user_type, record, None)
+    return render(tx, call, record, projection)
+
+
+def render(tx: Connection, call: Call, record: UserRecord, projection: Projection) -> Rendered:
+    """Return a user as the client sees them; the groups are read only where they are wanted."""
+    references = (
+        store.groups_of(tx, call.organization_id, [record.id]).get(record.id, [])
+        if projection.wants("groups")
+        else []
+    )
+    body = representation.user(call, record, references, projection)
+    return representation.rendered(call, call.user_type, record, body)

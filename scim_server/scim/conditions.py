@@ -1,0 +1,56 @@
+"""Entity tags and conditional requests (RFC 7644 §3.14, RFC 9110 §13)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from scim_server.errors import InvalidVers, VersionMismatch
+
+_TAG = re.compile(r'\s*(?:W/)?"([^"]*)"\s*(?:,|$)')
+
+
+def entity_tag(version: int) -> str:
+    """Return the weak entity tag of a version; it is the same for every projection of the resource."""
+    return f'W/"{version}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """The value of If-Match or If-None-Match: any version at all, or one of some."""
+
+    any: bool
+    opaque: frozenset[str]
+
+    def include(self, version: int) -> bool:
+        """Compare weakly (RFC 9110 §8.8.3.2)."""
+        return self.any or str(version) in self.opaque
+
+
+def tags_of(text: str | None) -> Tags | None:
+    """Parse If-Match, If-None-Match or a bulk operation's ``version``; None where nothing was asked.
+
+    A bare tag without quotes is taken too. Raises InvalidVers for anything that is no list of tags.
+    """
+    if text is None or not text.strip():
+        return None
+    if text.strip() == "*":
+        return Tags(any=True, opaque=frozenset())
+    if '"' not in text:
+        return Tags(any=False, opaque=frozenset(part.strip() for part in text.split(",")))
+    found, end = [], 0
+    while end < len(text):
+        match = _TAG.match(text, end)
+        if match is None:
+            raise InvalidVers(f"Not a list of entity tags: {text[:100]}")
+        found.append(match[1])
+        end = match.end()
+    return Tags(any=False, opaque=frozenset(found))
+
+
+def require(if_match: Tags | None, version: int) -> None:
+    """Raise VersionMismatch where If-Match names other versions than the present one (412)."""
+    if if_match is not None and not if_match.include(version):
+        raise VersionMismatch(
+            f"The resource has changed: its version is {entity_tag(version)}. Read it again and repeat the change."
+        )

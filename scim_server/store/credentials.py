@@ -1,0 +1,99 @@
+"""Tokens: only their hashes are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from scim_server.store.tables import organizations, tokens, users
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """A token and what its bearer may be told of the organization and the person it stands for.
+
+    ``member_role`` and ``member_active`` are those of the bound person at this moment; None for no such person.
+    """
+
+    organization_id: str
+    id: str
+    kind: str
+    role: str | None
+    member_id: str | None
+    name: str | None
+    client_settings: Mapping[str, Any]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    extensions: str | None
+    secret: str
+    member_role: str | None
+    member_active: bool | None
+
+
+_SELECT = select(
+    tokens.c.organization_id,
+    tokens.c.id,
+    tokens.c.kind,
+    tokens.c.role,
+    tokens.c.member_id,
+    tokens.c.name,
+    tokens.c.client_settings,
+    tokens.c.created_at,
+    tokens.c.expires_at,
+    tokens.c.revoked_at,
+    tokens.c.last_used_at,
+    organizations.c.extensions,
+    organizations.c.secret,
+    users.c.role.label("member_role"),
+    users.c.active.label("member_active"),
+).select_from(
+    tokens.join(organizations, organizations.c.id == tokens.c.organization_id).outerjoin(
+        users, (users.c.organization_id == tokens.c.organization_id) & (users.c.id == tokens.c.member_id)
+    )
+)
+# The one look-up that cannot name the organization: the token is what says which it is.
+_BY_HASH = _SELECT.where(tokens.c.token_hash == bindparam("token_hash"))
+_OF_ORGANIZATION = _SELECT.where(tokens.c.organization_id == bindparam("organization_id")).order_by(
+    tokens.c.id
+)
+_this = (tokens.c.organization_id == bindparam("in_organization")) & (tokens.c.id == bindparam("token_id"))
+_USED = update(tokens).where(_this).values(last_used_at=bindparam("at"))
+_REVOKE = update(tokens).where(_this, tokens.c.revoked_at.is_(None)).values(revoked_at=bindparam("at"))
+
+
+def insert_token(tx: Connection, row: Mapping[str, Any]) -> None:
+    """Store a token; ``row`` has its hash, never the token."""
+    client_settings = orjson.dumps(row["client_settings"]).decode()
+    tx.execute(insert(tokens), {**row, "client_settings": client_settings})
+
+
+def find(tx: Connection, token_hash: str) -> TokenRecord | None:
+    row = tx.execute(_BY_HASH, {"token_hash": token_hash}).mappings().one_or_none()
+    return None if row is None else _record_of(row)
+
+
+def all_tokens(tx: Connection, organization_id: str) -> list[TokenRecord]:
+    """Return the tokens of an organization, oldest first."""
+    rows = tx.execute(_OF_ORGANIZATION, {"organization_id": organization_id}).mappings()
+    return [_record_of(row) for row in rows]
+
+
+def record_use(tx: Connection, organization_id: str, token_id: str, at: datetime) -> None:
+    tx.execute(_USED, {"in_organization": organization_id, "token_id": token_id, "at": at})
+
+
+def revoke(tx: Connection, organization_id: str, token_id: str, at: datetime) -> bool:
+    """Return whether there was such a token that was not revoked yet."""
+    parameters = {"in_organization": organization_id, "token_id": token_id, "at": at}
+    return tx.execute(_REVOKE, parameters).rowcount == 1
+
+
+def _record_of(row: Mapping[Any, Any]) -> TokenRecord:
+    return TokenRecord(**{**row, "client_settings": orjson.loads(row["client_settings"])})

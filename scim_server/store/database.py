@@ -1,0 +1,135 @@
+"""The engine, and ``Database``: one transaction for each operation, begun and ended here only."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from scim_server.errors import Unavailable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_ATTEMPTS = 5
+_RETRIED_STATES = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available
+
+
+class LostRace(Exception):
+    """Another transaction won; the same operation, begun again, will see what it did."""
+
+
+class Database:
+    """A database, SQLite or PostgreSQL, behind two calls: ``run`` for writers, ``read`` for readers.
+
+    Both hand a connection inside a transaction to an operation, commit when it returns and
+    roll back when it raises. A transaction that lost a race (deadlock, serialization
+    failure, ``LostRace``) is begun again a few times; nothing of the lost one remains.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 8, durability: str = "normal") -> None:
+        self.engine = _engine(url, pool_size=pool_size, durability=durability)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._writers = self.engine.execution_options(write=True)
+        self._readers = (
+            self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
+        # SQLite has one writer at a time; queueing here is fairer than its sleeping busy handler.
+        self._write_turn = threading.Lock() if self.is_sqlite else None
+
+    def run(self, operation: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a writing operation in a transaction of its own. Raises Unavailable when the database is away."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with self._turn(), self._writers.begin() as tx:
+                    return operation(tx, *args, **kwargs)
+            except (LostRace, DBAPIError, PoolTimeout) as error:
+                if attempt == _ATTEMPTS or not _is_worth_another_try(error):
+                    raise _translated(error) from error
+                time.sleep(random.uniform(0, 0.005 * 2**attempt))
+        raise AssertionError("unreachable")
+
+    def read(
+        self, operation: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run an operation that only reads. Raises Unavailable when the database is away."""
+        try:
+            with self._readers.connect() as tx:
+                return operation(tx, *args, **kwargs)
+        except (DBAPIError, PoolTimeout) as error:
+            raise _translated(error) from error
+
+    def ping(self) -> None:
+        """Raise Unavailable unless the database answers."""
+        self.read(lambda tx: tx.execute(text("SELECT 1")))
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._write_turn is None:
+            yield
+        else:
+            with self._write_turn:
+                yield
+
+
+def _engine(url: str, *, pool_size: int, durability: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(parsed, pool_size=pool_size, max_overflow=pool_size)
+        _configure_sqlite(engine, synchronous="FULL" if durability == "full" else "NORMAL")
+        return engine
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return create_engine(
+        parsed, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, skip_autocommit_rollback=True
+    )
+
+
+def _configure_sqlite(engine: Engine, *, synchronous: str) -> None:
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions begin below, as this program says
+        for pragma in (
+            "journal_mode=WAL",
+            f"synchronous={synchronous}",
+            "busy_timeout=10000",
+            "foreign_keys=ON",
+            "cache_size=-16000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        # A writer that began as a reader would fail at its first write whenever somebody else wrote meanwhile.
+        writes = connection.get_execution_options().get("write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _is_worth_another_try(error: Exception) -> bool:
+    if isinstance(error, LostRace):
+        return True
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None)
+        return (
+            state in _RETRIED_STATES
+            or "database is locked" in str(error.orig)
+            or error.connection_invalidated
+        )
+    return False
+
+
+def _translated(error: Exception) -> Exception:
+    if isinstance(error, (LostRace, PoolTimeout, OperationalError, InterfaceError)):
+        return Unavailable("The database is not available at the moment; try again shortly.")
+    return error

@@ -1,0 +1,103 @@
+"""The event log: append, and read in order. Nothing in it is ever changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, bindparam, insert, select
+
+from scim_server.call import Call
+from scim_server.events import Event
+from scim_server.ids import new_id
+from scim_server.store.tables import events
+
+_INSERT = insert(events)
+_AFTER = (
+    select(events)
+    .where(events.c.organization_id == bindparam("organization_id"), events.c.id > bindparam("after"))
+    .order_by(events.c.id)
+    .limit(bindparam("limit"))
+)
+_AFTER_OF_KIND = _AFTER.where(events.c.kind == bindparam("kind"))
+_AFTER_OF_KIND_AND_SUBJECT = _AFTER_OF_KIND.where(events.c.subject_id == bindparam("subject_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event as it was written: what, about whom, when, by whom, through which door and request."""
+
+    id: str
+    kind: str
+    subject_id: str
+    at: datetime
+    actor: str
+    channel: str
+    request_id: str
+    data: dict[str, Any]
+
+
+def append(tx: Connection, call: Call, happened: Iterable[Event]) -> None:
+    """Write events in the order in which they happened."""
+    rows = [
+        {
+            "organization_id": call.organization_id,
+            "id": new_id(),
+            "kind": kind_of(type(event)),
+            "subject_id": event.subject_id,
+            "at": call.at,
+            "actor": call.actor,
+            "channel": call.channel,
+            "request_id": call.request_id,
+            "data": orjson.dumps(_data_of(event)).decode(),
+        }
+        for event in happened
+    ]
+    if rows:
+        tx.execute(_INSERT, rows)
+
+
+def read(
+    tx: Connection,
+    organization_id: str,
+    *,
+    after: str,
+    limit: int,
+    kind: type[Event] | None = None,
+    subject_id: str | None = None,
+) -> Sequence[LoggedEvent]:
+    """Return up to ``limit`` events behind the id ``after`` ("" for the beginning), oldest first."""
+    parameters: dict[str, Any] = {"organization_id": organization_id, "after": after, "limit": limit}
+    statement = _AFTER
+    if kind is not None:
+        statement, parameters["kind"] = _AFTER_OF_KIND, kind_of(kind)
+        if subject_id is not None:
+            statement, parameters["subject_id"] = _AFTER_OF_KIND_AND_SUBJECT, subject_id
+    return [
+        LoggedEvent(
+            row.id,
+            row.kind,
+            row.subject_id,
+            row.at,
+            row.actor,
+            row.channel,
+            row.request_id,
+            orjson.loads(row.data),
+        )
+        for row in tx.execute(statement, parameters)
+    ]
+
+
+@cache
+def kind_of(event: type[Event]) -> str:
+    """Return the name of an event in the log: ``SeatChanged`` is ``seat_changed``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", event.__name__).lower()
+
+
+def _data_of(event: Event) -> dict[str, Any]:
+    return {field.name: getattr(event, field.name) for field in fields(event) if field.name != "subject_id"}

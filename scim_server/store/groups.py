@@ -1,0 +1,361 @@
+"""Groups: rows in, records out; members as differences."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+
+from scim_server.errors import NotFound, NotUnique
+from scim_server.scim.attributes import ResourceType
+from scim_server.scim.values import Json, fold
+from scim_server.store import attribute_values, indexing
+from scim_server.store.arrays import among
+from scim_server.store.integrity import broken_constraint
+from scim_server.store.tables import groups, memberships, users
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRecord:
+    """A stored group without its members. ``document`` is canonical JSON text without derived attributes."""
+
+    id: str
+    document: str
+    display_name: str
+    created_at: datetime
+    modified_at: datetime
+    version: int
+
+    def as_json(self) -> Json:
+        """Return the document, decoded."""
+        document: Json = orjson.loads(self.document)
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A member of a group: a user or another group."""
+
+    member_id: str
+    member_type: str
+
+
+SELECT_GROUPS = select(
+    groups.c.id,
+    groups.c.document,
+    groups.c.display_name,
+    groups.c.created_at,
+    groups.c.modified_at,
+    groups.c.version,
+)
+_of_organization = groups.c.organization_id == bindparam("organization_id")
+_this = _of_organization & (groups.c.id == bindparam("id"))
+_members = (memberships.c.organization_id == bindparam("organization_id")) & (
+    memberships.c.group_id == bindparam("group_id")
+)
+_GET = SELECT_GROUPS.where(_this)
+_LOCK = select(groups.c.id).where(_this).with_for_update(key_share=True)
+_LOCK_MANY = (
+    select(groups.c.id)
+    .where(_of_organization, among(groups.c.id, "ids"))
+    .order_by(groups.c.id)
+    .with_for_update(key_share=True)
+)
+_NAMED = (
+    select(groups.c.id)
+    .where(
+        _of_organization,
+        or_(
+            among(groups.c.id, "ids"),
+            among(groups.c.external_id, "external_ids"),
+            among(groups.c.display_name_key, "name_keys"),
+        ),
+    )
+    .order_by(groups.c.id)
+)
+_INSERT = insert(groups)
+_REPLACE = (
+    update(groups)
+    .where(groups.c.organization_id == bindparam("in_organization"), groups.c.id == bindparam("group_id"))
+    .values(version=groups.c.version + 1)
+)
+_TOUCH = (
+    update(groups)
+    .where(groups.c.organization_id == bindparam("in_organization"), among(groups.c.id, "ids"))
+    .values(version=groups.c.version + 1, modified_at=bindparam("at"))
+)
+_DELETE = delete(groups).where(_this)
+_MEMBERS = (
+    select(memberships.c.member_id, memberships.c.member_type)
+    .where(_members)
+    .order_by(memberships.c.member_id)
+)
+_MEMBERS_AMONG = select(memberships.c.member_id).where(_members, among(memberships.c.member_id, "ids"))
+_MEMBERS_OF_MANY = (
+    select(memberships.c.group_id, memberships.c.member_id, memberships.c.member_type)
+    .where(
+        memberships.c.organization_id == bindparam("organization_id"), among(memberships.c.group_id, "ids")
+    )
+    .order_by(memberships.c.group_id, memberships.c.member_id)
+)
+_GROUP_IDS_OF = (
+    select(memberships.c.group_id)
+    .where(
+        memberships.c.organization_id == bindparam("organization_id"),
+        memberships.c.member_id == bindparam("member_id"),
+    )
+    .order_by(memberships.c.group_id)
+)
+_REMOVE = (
+    delete(memberships)
+    .where(_members, among(memberships.c.member_id, "ids"))
+    .returning(memberships.c.member_id)
+)
+_REMOVE_ALL = delete(memberships).where(_members).returning(memberships.c.member_id)
+_REMOVE_FROM_ALL = (
+    delete(memberships)
+    .where(
+        memberships.c.organization_id == bindparam("organization_id"),
+        memberships.c.member_id == bindparam("member_id"),
+    )
+    .returning(memberships.c.group_id)
+)
+_KNOWN_USERS = (
+    select(users.c.id)
+    .where(users.c.organization_id == bindparam("organization_id"), among(users.c.id, "ids"))
+    .order_by(users.c.id)
+    .with_for_update(read=True, key_share=True)
+)
+_KNOWN_GROUPS = (
+    select(groups.c.id)
+    .where(_of_organization, among(groups.c.id, "ids"))
+    .order_by(groups.c.id)
+    .with_for_update(read=True, key_share=True)
+)
+
+
+def insert_group(
+    tx: Connection,
+    organization_id: str,
+    group_id: str,
+    resource_type: ResourceType,
+    document: Json,
+    *,
+    unique_name: bool,
+    at: datetime,
+) -> None:
+    """Store a group without members. Raises NotUnique where names must be unique and this one is taken."""
+    row = {
+        "organization_id": organization_id,
+        "id": group_id,
+        "version": 1,
+        "created_at": at,
+        **_columns(resource_type, document, unique_name=unique_name, at=at),
+    }
+    _write(tx, _INSERT, row, document)
+    attribute_values.insert_rows(tx, organization_id, group_id, indexing.value_rows(resource_type, document))
+
+
+def replace_document(
+    tx: Connection,
+    organization_id: str,
+    group_id: str,
+    resource_type: ResourceType,
+    before: Json,
+    document: Json,
+    *,
+    unique_name: bool,
+    at: datetime,
+) -> None:
+    """Put a document in the place of another and count the version up. Raises NotUnique."""
+    columns = _columns(resource_type, document, unique_name=unique_name, at=at)
+    _write(tx, _REPLACE, {"in_organization": organization_id, "group_id": group_id, **columns}, document)
+    attribute_values.replace_rows(
+        tx,
+        organization_id,
+        group_id,
+        before=indexing.value_rows(resource_type, before),
+        after=indexing.value_rows(resource_type, document),
+    )
+
+
+def get(tx: Connection, organization_id: str, group_id: str) -> GroupRecord:
+    """Raises NotFound, also for a group of another organization."""
+    row = tx.execute(_GET, {"organization_id": organization_id, "id": group_id}).mappings().one_or_none()
+    if row is None:
+        raise not_found(group_id)
+    return record_of(row)
+
+
+def lock(tx: Connection, organization_id: str, group_id: str) -> GroupRecord:
+    """Hold the group's row until the transaction ends, then read it. Raises NotFound."""
+    if tx.dialect.name != "sqlite":  # which has one writer anyway
+        tx.execute(_LOCK, {"organization_id": organization_id, "id": group_id})
+    return get(tx, organization_id, group_id)
+
+
+def lock_groups_of(tx: Connection, organization_id: str, member_id: str) -> None:
+    """Hold the rows of all groups that somebody is a member of, in the order of their ids."""
+    if tx.dialect.name != "sqlite":
+        tx.execute(
+            _LOCK_MANY,
+            {"organization_id": organization_id, "ids": ids_of_member(tx, organization_id, member_id)},
+        )
+
+
+def find_named(tx: Connection, organization_id: str, names: Sequence[str]) -> list[str]:
+    """Return the ids of the groups that some texts name: by id, by externalId or by display name."""
+    parameters = {
+        "organization_id": organization_id,
+        "ids": names,
+        "external_ids": names,
+        "name_keys": [fold(name) for name in names],
+    }
+    return list(tx.execute(_NAMED, parameters).scalars())
+
+
+def touch(tx: Connection, organization_id: str, group_ids: Collection[str], at: datetime) -> None:
+    """Count up the versions of groups whose members changed."""
+    if group_ids:
+        tx.execute(_TOUCH, {"in_organization": organization_id, "ids": sorted(group_ids), "at": at})
+
+
+def delete_group(tx: Connection, organization_id: str, group_id: str) -> None:
+    """Remove a group; its memberships are the caller's to remove first."""
+    attribute_values.delete_rows(tx, organization_id, group_id)
+    tx.execute(_DELETE, {"organization_id": organization_id, "id": group_id})
+
+
+def members(tx: Connection, organization_id: str, group_id: str) -> list[Membership]:
+    """Return all members of a group in the order in which they were made."""
+    rows = tx.execute(_MEMBERS, {"organization_id": organization_id, "group_id": group_id})
+    return [Membership(*row) for row in rows]
+
+
+def members_of_many(
+    tx: Connection, organization_id: str, group_ids: Sequence[str]
+) -> Mapping[str, list[Membership]]:
+    """Return the members of each of some groups; one without members is absent."""
+    found: dict[str, list[Membership]] = {}
+    for group_id, *member in tx.execute(
+        _MEMBERS_OF_MANY, {"organization_id": organization_id, "ids": group_ids}
+    ):
+        found.setdefault(group_id, []).append(Membership(*member))
+    return found
+
+
+def members_among(tx: Connection, organization_id: str, group_id: str, ids: Sequence[str]) -> set[str]:
+    """Return those of some ids that are members of the group."""
+    rows = tx.execute(_MEMBERS_AMONG, {"organization_id": organization_id, "group_id": group_id, "ids": ids})
+    return set(rows.scalars())
+
+
+def ids_of_member(tx: Connection, organization_id: str, member_id: str) -> list[str]:
+    """Return the ids of the groups that somebody is a direct member of."""
+    rows = tx.execute(_GROUP_IDS_OF, {"organization_id": organization_id, "member_id": member_id})
+    return list(rows.scalars())
+
+
+def known_members(tx: Connection, organization_id: str, ids: Collection[str]) -> dict[str, str]:
+    """Return the type ("User", "Group") of each id that exists, and keep those rows from being deleted meanwhile."""
+    parameters = {"organization_id": organization_id, "ids": sorted(ids)}
+    known = dict.fromkeys(tx.execute(_KNOWN_USERS, parameters).scalars(), "User")
+    if len(known) < len(ids):
+        parameters["ids"] = sorted(set(ids) - set(known))
+        known |= dict.fromkeys(tx.execute(_KNOWN_GROUPS, parameters).scalars(), "Group")
+    return known
+
+
+def add_members(
+    tx: Connection, organization_id: str, group_id: str, types_by_id: Mapping[str, str]
+) -> list[str]:
+    """Add members; return those who were not members before."""
+    if not types_by_id:
+        return []
+    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
+    present = members_among(tx, organization_id, group_id, sorted(types_by_id))
+    joined = [member_id for member_id in types_by_id if member_id not in present]
+    if joined:
+        rows = [
+            {
+                "organization_id": organization_id,
+                "group_id": group_id,
+                "member_id": member_id,
+                "member_type": types_by_id[member_id],
+            }
+            for member_id in joined
+        ]
+        tx.execute(dialect.insert(memberships).on_conflict_do_nothing(), rows)
+    return joined
+
+
+def remove_members(tx: Connection, organization_id: str, group_id: str, ids: Iterable[str]) -> list[str]:
+    """Remove members; return those who were members."""
+    wanted = sorted(ids)
+    if not wanted:
+        return []
+    rows = tx.execute(_REMOVE, {"organization_id": organization_id, "group_id": group_id, "ids": wanted})
+    return list(rows.scalars())
+
+
+def remove_all_members(tx: Connection, organization_id: str, group_id: str) -> list[str]:
+    """Empty the group; return who left."""
+    rows = tx.execute(_REMOVE_ALL, {"organization_id": organization_id, "group_id": group_id})
+    return list(rows.scalars())
+
+
+def remove_from_all(tx: Connection, organization_id: str, member_id: str) -> list[str]:
+    """Remove somebody from every group; return the groups."""
+    rows = tx.execute(_REMOVE_FROM_ALL, {"organization_id": organization_id, "member_id": member_id})
+    return list(rows.scalars())
+
+
+def record_of(row: RowMapping) -> GroupRecord:
+    return GroupRecord(**row)
+
+
+def not_found(group_id: str) -> NotFound:
+    return NotFound(f"There is no group {group_id[:100]}.")
+
+
+def _columns(
+    resource_type: ResourceType, document: Json, *, unique_name: bool, at: datetime
+) -> dict[str, Any]:
+    attribute = resource_type.by_key
+    external_id = document.get("externalId")
+    name_key = indexing.key_of(attribute["displayname"], document["displayName"])
+    return {
+        "display_name": document["displayName"],
+        "display_name_key": name_key,
+        "unique_name_key": name_key if unique_name else None,
+        "external_id": external_id and indexing.key_of(attribute["externalid"], external_id),
+        "document": orjson.dumps(document).decode(),
+        "search": orjson.dumps(indexing.search_document(resource_type, document)).decode(),
+        "modified_at": at,
+    }
+
+
+def _write(tx: Connection, statement: Any, row: Mapping[str, Any], document: Json) -> None:
+    try:
+        tx.execute(statement, row)
+    except IntegrityError as error:
+        if broken_constraint(error) == "uq_groups_unique_name":
+            raise NotUnique(
+                f"A group with the displayName {document['displayName']} already exists."
+            ) from error
+        raise

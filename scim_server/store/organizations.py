@@ -1,0 +1,143 @@
+"""Organizations: one row each, and the pools of seats that they bought."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, RowMapping, bindparam, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from scim_server.errors import NotUnique
+from scim_server.store.integrity import broken_constraint
+from scim_server.store.tables import organizations, seat_pools
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """An organization as it is stored; ``settings`` are those that differ from the defaults."""
+
+    id: str
+    name: str
+    plan: str
+    billing: str
+    currency: str
+    time_zone: str
+    term_start: str
+    settings: Mapping[str, object]
+    extensions: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A tier as it is sold: its rank, what it unlocks, its price for a month in minor units."""
+
+    tier: str
+    rank: int
+    features: tuple[str, ...]
+    month_price_minor: int
+    allocated: int
+    used: int
+
+
+_SELECT = select(organizations)
+_GET = _SELECT.where(organizations.c.id == bindparam("id"))
+_FIND = _SELECT.where(or_(organizations.c.name == bindparam("text"), organizations.c.id == bindparam("text")))
+_ALL = _SELECT.order_by(organizations.c.name)
+_SET_SETTINGS = (
+    update(organizations)
+    .where(organizations.c.id == bindparam("in_organization"))
+    .values(settings=bindparam("values"), version=organizations.c.version + 1)
+)
+_TIERS = (
+    select(seat_pools)
+    .where(seat_pools.c.organization_id == bindparam("organization_id"))
+    .order_by(seat_pools.c.rank.desc())
+)
+
+
+def insert_organization(tx: Connection, row: Mapping[str, Any], tiers: Iterable[Tier]) -> None:
+    """Store an organization and its pools. Raises NotUnique where the name is taken."""
+    columns = {
+        **row,
+        "settings": orjson.dumps(row["settings"]).decode(),
+        "extensions": None,
+        "secret": secrets.token_hex(32),
+        "version": 1,
+    }
+    try:
+        tx.execute(insert(organizations), columns)
+    except IntegrityError as error:
+        if broken_constraint(error) == "uq_organizations_name":
+            raise NotUnique(f"An organization named {row['name']} already exists.") from error
+        raise
+    tx.execute(
+        insert(seat_pools),
+        [
+            {
+                "organization_id": row["id"],
+                "tier": tier.tier,
+                "rank": tier.rank,
+                "features": orjson.dumps(tier.features).decode(),
+                "month_price_minor": tier.month_price_minor,
+                "allocated": tier.allocated,
+                "used": 0,
+                "version": 0,
+            }
+            for tier in tiers
+        ],
+    )
+
+
+def get(tx: Connection, organization_id: str) -> Organization:
+    """Return the organization that a credential belongs to."""
+    return _organization_of(tx.execute(_GET, {"id": organization_id}).mappings().one())
+
+
+def find(tx: Connection, name_or_id: str) -> Organization | None:
+    row = tx.execute(_FIND, {"text": name_or_id}).mappings().first()
+    return None if row is None else _organization_of(row)
+
+
+def all_organizations(tx: Connection) -> list[Organization]:
+    return [_organization_of(row) for row in tx.execute(_ALL).mappings()]
+
+
+def tiers(tx: Connection, organization_id: str) -> list[Tier]:
+    """Return the tiers of an organization, highest rank first."""
+    return [
+        Tier(
+            row.tier,
+            row.rank,
+            tuple(orjson.loads(row.features)),
+            row.month_price_minor,
+            row.allocated,
+            row.used,
+        )
+        for row in tx.execute(_TIERS, {"organization_id": organization_id})
+    ]
+
+
+def set_settings(tx: Connection, organization_id: str, settings: Mapping[str, object]) -> None:
+    """Store the seat settings and count the organization's version up."""
+    tx.execute(_SET_SETTINGS, {"in_organization": organization_id, "values": orjson.dumps(settings).decode()})
+
+
+def _organization_of(row: RowMapping) -> Organization:
+    return Organization(
+        id=row["id"],
+        name=row["name"],
+        plan=row["plan"],
+        billing=row["billing"],
+        currency=row["currency"],
+        time_zone=row["time_zone"],
+        term_start=row["term_start"],
+        settings=orjson.loads(row["settings"]),
+        extensions=row["extensions"],
+        created_at=row["created_at"],
+    )

@@ -1,0 +1,208 @@
+"""Pages of users and groups that match a filter, in order, with their exact number.
+
+A statement depends on the shape of a query only (its filter without the literals, what it
+sorts by, which page of what kind it wants): it is built once for each shape and used again
+with other parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
+
+from scim_server.scim.attributes import ResourceType
+from scim_server.scim.filters import Expression, shape_and_values
+from scim_server.scim.paths import AttributePath
+from scim_server.store import filter_sql
+from scim_server.store.filter_sql import Condition
+from scim_server.store.groups import SELECT_GROUPS, GroupRecord
+from scim_server.store.tables import assignments, groups, users
+from scim_server.store.users import SELECT_USERS, UserRecord, users_with_seats
+
+Record = UserRecord | GroupRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a list is sorted by beside the time of creation; None: by that alone."""
+
+    path: AttributePath
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a resource stands in a list: its id, and its sort key where the list is sorted."""
+
+    id: str
+    key: str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One page: records and their places. ``total`` is the number of all that match."""
+
+    records: list[Record]
+    places: list[Place]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """An expression that equals every other one of the same shape, so that both share a statement."""
+
+    shape: Any
+    expression: Expression
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Shape) and self.shape == other.shape
+
+    def __hash__(self) -> int:
+        return hash(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    page: Select[Any]
+    count: Select[Any]
+    condition: Condition | None
+
+
+def find(
+    tx: Connection,
+    organization_id: str,
+    resource_type: ResourceType,
+    *,
+    expression: Expression | None,
+    order: Order | None,
+    offset: int,
+    limit: int,
+    base_url: str,
+) -> Found:
+    """Return ``limit`` resources behind the first ``offset`` (RFC 7644 §3.4.2.4)."""
+    shape, values = _shape_of(expression)
+    statements = _statements(resource_type, shape, order, seeks=None)
+    parameters = _parameters(organization_id, base_url, statements, values)
+    rows = _rows(tx, statements.page, {**parameters, "limit": limit, "offset": offset}) if limit else []
+    if rows and len(rows) < limit:
+        total = offset + len(rows)
+    elif not rows and not offset and limit:
+        total = 0
+    else:
+        total = tx.execute(statements.count, parameters).scalar_one()
+    return _found(resource_type, rows, total)
+
+
+def find_behind(
+    tx: Connection,
+    organization_id: str,
+    resource_type: ResourceType,
+    *,
+    expression: Expression | None,
+    order: Order | None,
+    behind: Place | None,
+    limit: int,
+    base_url: str,
+) -> Found:
+    """Return ``limit`` resources behind a place; the cost is the same at any depth (RFC 9865)."""
+    shape, values = _shape_of(expression)
+    seeks = None if behind is None else "null" if behind.key is None else "key"
+    statements = _statements(resource_type, shape, order, seeks=seeks)
+    parameters = _parameters(organization_id, base_url, statements, values)
+    place = {} if behind is None else {"behind_id": behind.id, "behind_key": behind.key}
+    rows = _rows(tx, statements.page, {**parameters, **place, "limit": limit, "offset": 0})
+    total = tx.execute(statements.count, parameters).scalar_one()
+    return _found(resource_type, rows, total)
+
+
+def _rows(tx: Connection, statement: Select[Any], parameters: dict[str, Any]) -> Sequence[Any]:
+    return tx.execute(statement, parameters).mappings().all()
+
+
+def _found(resource_type: ResourceType, rows: Sequence[Any], total: int) -> Found:
+    record: type[Record] = UserRecord if resource_type.name == "User" else GroupRecord
+    names = record.__slots__
+    return Found(
+        records=[record(**{name: row[name] for name in names}) for row in rows],
+        places=[Place(row["id"], row["sort_key"]) for row in rows],
+        total=total,
+    )
+
+
+def _shape_of(expression: Expression | None) -> tuple[_Shape | None, list[Any]]:
+    if expression is None:
+        return None, []
+    shape, values = shape_and_values(expression)
+    return _Shape(shape, expression), list(values)
+
+
+def _parameters(
+    organization_id: str, base_url: str, statements: _Statements, values: list[Any]
+) -> dict[str, Any]:
+    bound = statements.condition.parameters(values) if statements.condition else {}
+    return {"organization_id": organization_id, "base_url": base_url, **bound}
+
+
+@lru_cache(maxsize=512)
+def _statements(
+    resource_type: ResourceType, shape: _Shape | None, order: Order | None, *, seeks: str | None
+) -> _Statements:
+    is_user = resource_type.name == "User"
+    table = users if is_user else groups
+    condition = filter_sql.condition(resource_type, shape.expression) if shape else None
+    where = [table.c.organization_id == bindparam("organization_id")]
+    if condition is not None:
+        where.append(condition.clause)
+    key: ColumnElement[Any] = literal(None) if order is None else filter_sql.sort_key(resource_type, order.path)
+    page = (SELECT_USERS if is_user else SELECT_GROUPS).add_columns(key.label("sort_key")).where(*where)
+    if seeks is not None:
+        page = page.where(_behind(table.c.id, key, order, seeks))
+    page = page.order_by(*_ordering(table.c.id, key, order)).limit(bindparam("limit")).offset(bindparam("offset"))
+    source = users_with_seats if is_user and condition is not None else table
+    count = select(func.count()).select_from(source).where(*where)
+    return _Statements(page, count, condition)
+
+
+def _ordering(
+    id_: ColumnElement[Any], key: ColumnElement[Any], order: Order | None
+) -> list[ColumnElement[Any]]:
+    """Who has no value comes last in ascending and first in descending order (RFC 7644 §3.4.2.3)."""
+    if order is None:
+        return [id_]
+    absent = case((key.is_(None), 1), else_=0)
+    if order.descending:
+        return [absent.desc(), key.desc(), id_]
+    return [absent, key, id_]
+
+
+def _behind(
+    id_: ColumnElement[Any], key: ColumnElement[Any], order: Order | None, seeks: str
+) -> ColumnElement[bool]:
+    """Return the condition that a resource comes after the place that is bound."""
+    later = id_ > bindparam("behind_id")
+    if order is None:
+        return later
+    bound = bindparam("behind_key", type_=key.type)
+    if seeks == "null":
+        among_absent = and_(key.is_(None), later)
+        return or_(among_absent, key.is_not(None)) if order.descending else among_absent
+    beyond = key < bound if order.descending else key > bound
+    present = or_(beyond, and_(key == bound, later))
+    return present if order.descending else or_(present, key.is_(None))

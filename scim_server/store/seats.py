@@ -1,0 +1,379 @@
+"""Seats: the pools' lock, the facts that the policy asks for, and what it decided, saved set-based."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, tuple_, update
+
+from scim_server.store.arrays import among
+from scim_server.store.tables import (
+    assignments,
+    group_mappings,
+    memberships,
+    organizations,
+    seat_pools,
+    users,
+)
+from seat_policy import GroupMapping, Member, Pool, Role, Seat, SeatChange, Source, Status, seat_status
+
+_QUEUE_PAGE = 64
+_CLASS_OF_SOURCE = {Source.OVERRIDE: 0, Source.MAPPING: 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What decides about an organization's seats beside its members: pools, stored settings, plan."""
+
+    pools: tuple[Pool, ...]
+    settings: Mapping[str, object]
+    plan: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """One place in the queue, as an administrator sees it."""
+
+    member_id: str
+    user_name: str
+    holds: str | None
+    desired: str
+    source: str
+    waiting_since: datetime
+    claim_class: int
+
+    @property
+    def place(self) -> tuple[int, int, str]:
+        """What the queue is ordered by; the instant in microseconds."""
+        return self.claim_class, microseconds_of(self.waiting_since), self.member_id
+
+
+_rules = (
+    select(
+        seat_pools.c.tier,
+        seat_pools.c.rank,
+        seat_pools.c.allocated,
+        seat_pools.c.used,
+        seat_pools.c.version,
+        organizations.c.settings,
+        organizations.c.plan,
+        organizations.c.version.label("organization_version"),
+    )
+    .join(organizations, organizations.c.id == seat_pools.c.organization_id)
+    .where(
+        seat_pools.c.organization_id == bindparam("organization_id"),
+        organizations.c.id == bindparam("organization_id"),
+    )
+    .order_by(seat_pools.c.rank.desc())
+)
+# NO KEY UPDATE: rows that refer to the organization may still be inserted meanwhile.
+_LOCK_RULES = _rules.with_for_update(key_share=True)
+_MOVE_USED = (
+    update(seat_pools)
+    .where(
+        seat_pools.c.organization_id == bindparam("in_organization"),
+        seat_pools.c.tier == bindparam("of_tier"),
+    )
+    .values(used=seat_pools.c.used + bindparam("delta"), version=seat_pools.c.version + 1)
+)
+_TOUCH_ORGANIZATION = (
+    update(organizations)
+    .where(organizations.c.id == bindparam("in_organization"))
+    .values(version=organizations.c.version + 1)
+)
+
+_member = (
+    users.c.id,
+    users.c.created_at,
+    users.c.active,
+    users.c.invited,
+    users.c.role,
+    users.c.joined_by,
+    assignments.c.tier,
+    assignments.c.source,
+    assignments.c.desired,
+    assignments.c.waiting_since,
+    assignments.c.override_tier,
+)
+_members = (
+    select(*_member)
+    .select_from(
+        users.outerjoin(
+            assignments,
+            (assignments.c.organization_id == users.c.organization_id)
+            & (assignments.c.member_id == users.c.id),
+        )
+    )
+    .where(users.c.organization_id == bindparam("organization_id"))
+)
+_MEMBERS = _members.where(among(users.c.id, "ids")).order_by(users.c.id)
+_MEMBERS_AFTER = (
+    _members.where(users.c.id > bindparam("after")).order_by(users.c.id).limit(bindparam("limit"))
+)
+_MAPPINGS_OF = (
+    select(
+        memberships.c.member_id, group_mappings.c.group_id, group_mappings.c.tier, group_mappings.c.priority
+    )
+    .join(
+        group_mappings,
+        (group_mappings.c.organization_id == memberships.c.organization_id)
+        & (group_mappings.c.group_id == memberships.c.group_id),
+    )
+    .where(
+        memberships.c.organization_id == bindparam("organization_id"), among(memberships.c.member_id, "ids")
+    )
+)
+
+_is_waiting = (assignments.c.organization_id == bindparam("organization_id")) & assignments.c.desired.is_not(
+    None
+)
+_SOMEBODY_WAITS = select(assignments.c.member_id).where(_is_waiting).limit(1)
+_seated_users = assignments.join(
+    users,
+    (assignments.c.organization_id == users.c.organization_id) & (assignments.c.member_id == users.c.id),
+)
+_queue = (
+    select(*_member, assignments.c.claim_class)
+    .select_from(_seated_users)
+    .where(_is_waiting, assignments.c.desired == bindparam("desired"))
+    .order_by(assignments.c.claim_class, assignments.c.waiting_since, assignments.c.member_id)
+    .limit(_QUEUE_PAGE)
+)
+_place = tuple_(assignments.c.claim_class, assignments.c.waiting_since, assignments.c.member_id)
+_this_place = tuple_(
+    bindparam("claim_class"), bindparam("since", type_=Instant()), bindparam("member_id", type_=KeyText)
+)
+_behind = _place > _this_place
+_ahead = _place < _this_place
+_QUEUE_OF_HOLDERS = _queue.where(assignments.c.tier == bindparam("holds"))
+_QUEUE_OF_SEATLESS = _queue.where(assignments.c.tier.is_(None))
+_QUEUE_OF_HOLDERS_BEHIND = _QUEUE_OF_HOLDERS.where(_behind)
+_QUEUE_OF_SEATLESS_BEHIND = _QUEUE_OF_SEATLESS.where(_behind)
+
+_WAITERS_BEHIND = (
+    select(
+        assignments.c.member_id,
+        users.c.document,
+        assignments.c.tier,
+        assignments.c.desired,
+        assignments.c.source,
+        assignments.c.waiting_since,
+        assignments.c.claim_class,
+    )
+    .select_from(_seated_users)
+    .where(_is_waiting, _behind)
+    .order_by(assignments.c.claim_class, assignments.c.waiting_since, assignments.c.member_id)
+    .limit(bindparam("limit"))
+)
+_PLACE_OF = select(assignments.c.claim_class, assignments.c.waiting_since).where(
+    _is_waiting, assignments.c.member_id == bindparam("member_id")
+)
+_COUNT_AHEAD = select(func.count()).select_from(assignments).where(_is_waiting, _ahead)
+
+_INSERT = insert(assignments)
+_SAVE = (
+    update(assignments)
+    .where(
+        assignments.c.organization_id == bindparam("in_organization"),
+        assignments.c.member_id == bindparam("of_member"),
+    )
+    .values(version=assignments.c.version + 1)
+)
+
+
+def rules(tx: Connection, organization_id: str) -> Rules:
+    """Read pools and settings without a lock, highest tier first."""
+    return _rules_of(tx.execute(_rules, {"organization_id": organization_id}).all())
+
+
+def lock_rules(tx: Connection, organization_id: str) -> Rules:
+    """Read pools and settings and hold them until the transaction ends.
+
+    Every seat change of an organization starts here, so two of them never run at the same time.
+    """
+    statement = _rules if tx.dialect.name == "sqlite" else _LOCK_RULES
+    return _rules_of(tx.execute(statement, {"organization_id": organization_id}).all())
+
+
+def members(tx: Connection, organization_id: str, ids: Sequence[str], *, with_mappings: bool) -> list[Member]:
+    """Return what the policy must know of some members, in the order in which they were created."""
+    parameters = {"organization_id": organization_id, "ids": ids}
+    mappings: dict[str, list[GroupMapping]] = {}
+    if with_mappings:
+        for member_id, *mapping in tx.execute(_MAPPINGS_OF, parameters):
+            mappings.setdefault(member_id, []).append(GroupMapping(*mapping))
+    return [_member_of(row, tuple(mappings.get(row.id, ()))) for row in tx.execute(_MEMBERS, parameters)]
+
+
+def all_member_ids(tx: Connection, organization_id: str) -> list[str]:
+    """Return the ids of all members in the order in which they were created."""
+    statement = select(users.c.id).where(users.c.organization_id == organization_id).order_by(users.c.id)
+    return list(tx.execute(statement).scalars())
+
+
+class Queue:
+    """Who waits, read page by page and only as far as the policy looks (``seat_policy.WaitingList``)."""
+
+    def __init__(self, tx: Connection, organization_id: str) -> None:
+        self._tx = tx
+        self._organization_id = organization_id
+        parameters = {"organization_id": organization_id}
+        self._is_empty = tx.execute(_SOMEBODY_WAITS, parameters).first() is None
+
+    def waiting(self, holds: str | None, desired: str) -> Iterator[Member]:
+        """Yield those who hold ``holds`` and wait for ``desired``, first come first."""
+        if self._is_empty:
+            return
+        first, behind = (
+            (_QUEUE_OF_SEATLESS, _QUEUE_OF_SEATLESS_BEHIND)
+            if holds is None
+            else (_QUEUE_OF_HOLDERS, _QUEUE_OF_HOLDERS_BEHIND)
+        )
+        parameters = {"organization_id": self._organization_id, "desired": desired, "holds": holds}
+        rows = self._tx.execute(first, parameters).all()
+        while rows:
+            yield from (_member_of(row, ()) for row in rows)
+            if len(rows) < _QUEUE_PAGE:
+                return
+            last = rows[-1]
+            parameters |= {"claim_class": last.claim_class, "since": last.waiting_since, "member_id": last.id}
+            rows = self._tx.execute(behind, parameters).all()
+
+
+def create(tx: Connection, organization_id: str, member: Member, at: datetime) -> None:
+    """Store the seat of a member who has no assignment yet."""
+    row = {
+        "organization_id": organization_id,
+        "member_id": member.id,
+        "version": 0,
+        **_columns(member.status, member.seat, at),
+    }
+    tx.execute(_INSERT, row)
+
+
+def save(
+    tx: Connection,
+    organization_id: str,
+    changes: Iterable[SeatChange],
+    statuses: Mapping[str, Status],
+    used_delta: Mapping[str, int],
+    at: datetime,
+) -> None:
+    """Store what the policy decided; the CHECK on the pools is the last judge.
+
+    Seats are given back before they are taken, so that no statement in between is over the allocation.
+    """
+    rows = [
+        {
+            "in_organization": organization_id,
+            "of_member": change.member_id,
+            **_columns(statuses[change.member_id], change.after, at),
+        }
+        for change in changes
+    ]
+    if rows:
+        tx.execute(_SAVE, rows)
+    moved = [
+        {"in_organization": organization_id, "of_tier": tier, "delta": delta}
+        for tier, delta in sorted(used_delta.items(), key=lambda item: item[1])
+        if delta
+    ]
+    if moved:
+        tx.execute(_MOVE_USED, moved)
+    elif rows:
+        touch_organization(tx, organization_id)
+
+
+def touch_organization(tx: Connection, organization_id: str) -> None:
+    """Count up the organization's version for a change that moves no pool."""
+    tx.execute(_TOUCH_ORGANIZATION, {"in_organization": organization_id})
+
+
+def waiters(
+    tx: Connection, organization_id: str, *, behind: tuple[int, int, str], limit: int
+) -> list[Waiter]:
+    """Return the queue in the order in which it is served, behind a place (class, microseconds, id)."""
+    claim_class, since, member_id = behind
+    parameters = {
+        "organization_id": organization_id,
+        "claim_class": claim_class,
+        "since": instant_of(since),
+        "member_id": member_id,
+        "limit": limit,
+    }
+    rows = tx.execute(_WAITERS_BEHIND, parameters)
+    return [
+        Waiter(
+            row.member_id,
+            orjson.loads(row.document)["userName"],
+            row.tier,
+            row.desired,
+            row.source,
+            row.waiting_since,
+            row.claim_class,
+        )
+        for row in rows
+    ]
+
+
+def queue_position(tx: Connection, organization_id: str, member_id: str) -> int | None:
+    """Return how many are served before this member, plus one; None for who does not wait."""
+    key = {"organization_id": organization_id, "member_id": member_id}
+    own = tx.execute(_PLACE_OF, key).one_or_none()
+    if own is None:
+        return None
+    place = {"claim_class": own.claim_class, "since": own.waiting_since}
+    return 1 + tx.execute(_COUNT_AHEAD, {**key, **place}).scalar_one()
+
+
+def waiting_counts(tx: Connection, organization_id: str) -> Mapping[str, int]:
+    """Return how many wait for each tier, ``any`` included."""
+    statement = select(assignments.c.desired, func.count()).where(_is_waiting).group_by(assignments.c.desired)
+    return {desired: count for desired, count in tx.execute(statement, {"organization_id": organization_id})}
+
+
+def _rules_of(rows: Sequence[Row[Any]]) -> Rules:
+    first = rows[0]
+    return Rules(
+        pools=tuple(Pool(row.tier, row.rank, row.allocated, row.used) for row in rows),
+        settings=orjson.loads(first.settings),
+        plan=first.plan,
+        version=first.organization_version + sum(row.version for row in rows),
+    )
+
+
+def _member_of(row: Row[Any], mappings: tuple[GroupMapping, ...]) -> Member:
+    return Member(
+        id=row.id,
+        created_at=row.created_at,
+        status=status_of(active=row.active, invited=row.invited),
+        role=Role(row.role),
+        seat=Seat(row.tier, Source(row.source or Source.NONE), row.desired, row.waiting_since),
+        override=row.override_tier,
+        mappings=mappings,
+        joined_by=Source(row.joined_by),
+    )
+
+
+def status_of(*, active: bool, invited: bool) -> Status:
+    """Return a member's status from the two facts that are stored."""
+    if not active:
+        return Status.SUSPENDED
+    return Status.INVITED if invited else Status.ACTIVE
+
+
+def _columns(status: Status, seat: Seat, at: datetime) -> dict[str, Any]:
+    return {
+        "tier": seat.tier,
+        "source": seat.source.value,
+        "status": seat_status(status, seat).value,
+        "desired": seat.desired,
+        "waiting_since": seat.waiting_since,
+        "claim_class": None if seat.desired is None else _CLASS_OF_SOURCE.get(seat.source, 2),
+        "changed_at": at,
+    }
