@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -53,11 +53,15 @@ Literal = str | bool | int | Decimal | datetime
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """``path operator value``; the value is folded, an instant or a number as the attribute asks."""
+    """``path operator value``; the value is folded, an instant or a number as the attribute asks.
+
+    ``written`` is the value as the client wrote it.
+    """
 
     path: AttributePath
     operator: Operator
     value: Literal
+    written: str | bool | int | Decimal | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +176,7 @@ def shape_and_values(expression: Expression) -> tuple[Hashable, list[Literal]]:
                 return "Not", shape(term)
             case ValuePath(path, inner):
                 return "ValuePath", path, shape(inner)
-            case Comparison(path, operator, value):
+            case Comparison(path=path, operator=operator, value=value):
                 values.append(value)
                 return operator, path
             case Present(path):
@@ -509,7 +513,7 @@ class _Typing:
             return self.null_comparison(path, operator)
         if operator not in _OPERATORS_OF[path.target.type]:
             raise InvalidFilter(f"{operator} cannot be applied to {path}, which is a {path.target.type}.")
-        return Comparison(path, operator, self.value(path.target, literal, str(path)))
+        return Comparison(path, operator, self.value(path.target, literal, str(path)), literal.value)
 
     def null_comparison(self, path: AttributePath, operator: Operator) -> Expression:
         """null is the same as unassigned (RFC 7643 §2.5)."""

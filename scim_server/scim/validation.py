@@ -1,0 +1,279 @@
+"""From a request body to a canonical document (RFC 7643 §2, RFC 7644 §3.3, §3.5.1).
+
+Canonical means: names in the letter case of their definition, values of the type of
+their attribute, nothing that is unassigned (null, an empty list), nothing read-only,
+nothing that no schema defines, ``schemas`` derived from what is there.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scim_server.errors import InvalidSyntax, InvalidValue
+from scim_server.errors import Mutability as MutabilityError
+from scim_server.scim import dialects
+from scim_server.scim.attributes import Attribute, Mutability, ResourceType, Schema, Type
+from scim_server.scim.dialects import ClientSettings, Note, UnknownAttributes
+from scim_server.scim.schemas import SEAT_URN
+from scim_server.scim.values import Json, parse_date_time
+
+MAX_TEXT = 65_536
+MAX_VALUES = 1_000
+# What a PUT that does not name them leaves as it is: no client means to clear these by silence.
+KEPT_BY_PUT = ("active", "externalId")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads values the way a token's settings say, and notes the deviations that it met."""
+
+    settings: ClientSettings
+    note: Note
+    relation: str | None = None
+
+    def value(self, attribute: Attribute, value: Any, at: str) -> Any:
+        """Return the canonical value of an attribute, None where it is unassigned. Raises InvalidValue."""
+        if value is None:
+            return None
+        if not attribute.multi_valued:
+            return self.single(attribute, self.lenient("single_value_as_list", value), at)
+        values = self.lenient("list_as_single_value", value)
+        if not isinstance(values, list):
+            raise InvalidValue(f"{at} must be a list.")
+        if len(values) > MAX_VALUES and attribute.key != self.relation:
+            raise InvalidValue(f"{at} has more than {MAX_VALUES} values.")
+        read = [self.single(attribute, item, at) for item in values]
+        return self.one_primary([item for item in read if item is not None], at) or None
+
+    def single(self, attribute: Attribute, value: Any, at: str) -> Any:
+        """Return one canonical value of an attribute, a multi-valued one too."""
+        if value is None:
+            return None
+        match attribute.type:
+            case Type.STRING | Type.REFERENCE:
+                return self.text(value, at)
+            case Type.COMPLEX:
+                return self.object(attribute, value, at)
+            case Type.BOOLEAN:
+                return self.boolean(value, at)
+            case Type.BINARY:
+                return self.binary(value, at)
+            case Type.DATE_TIME:
+                return self.date_time(value, at)
+            case Type.INTEGER:
+                if isinstance(value, int) and not isinstance(value, bool):
+                    return value
+                raise InvalidValue(f"{at} must be a whole number.")
+            case Type.DECIMAL:
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    return value
+                raise InvalidValue(f"{at} must be a number.")
+
+    def text(self, value: Any, at: str) -> str:
+        value = value if isinstance(value, str) else self.lenient("number_as_text", value)
+        if not isinstance(value, str):
+            raise InvalidValue(f"{at} must be a text.")
+        if len(value) > MAX_TEXT:
+            raise InvalidValue(f"{at} is longer than {MAX_TEXT} characters.")
+        return value
+
+    def boolean(self, value: Any, at: str) -> bool:
+        value = value if isinstance(value, bool) else self.lenient("boolean_as_text", value)
+        if not isinstance(value, bool):
+            raise InvalidValue(f"{at} must be true or false.")
+        return value
+
+    def binary(self, value: Any, at: str) -> str:
+        text = self.text(value, at)
+        try:
+            base64.b64decode("".join(text.split()), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise InvalidValue(f"{at} must be Base64.") from error
+        return text
+
+    def date_time(self, value: Any, at: str) -> str:
+        text = self.text(value, at)
+        try:
+            parse_date_time(text)
+        except ValueError as error:
+            raise InvalidValue(f"{at} must be a dateTime such as 2026-01-31T12:00:00Z.") from error
+        return text
+
+    def object(self, attribute: Attribute, value: Any, at: str) -> Json | None:
+        if not isinstance(value, dict) and self.settings.lenient:
+            value = self.applied("complex_value_as_text", value, dialects.complex_value_as_text(attribute, value))
+        if not isinstance(value, dict):
+            raise InvalidValue(f"{at} must be an object.")
+        if attribute.key == "manager" and self.settings.lenient:
+            value = self.applied("manager_id", value, dialects.manager_id(attribute, value))
+        return self.members(attribute.by_key, value, f"{at}.") or None
+
+    def members(self, attributes: Mapping[str, Attribute], body: Json, prefix: str) -> Json:
+        """Return the canonical form of the members of an object; read-only ones are left out."""
+        read: Json = {}
+        for name, value in body.items():
+            attribute = attributes.get(name.lower())
+            if attribute is None:
+                self.unknown(prefix + name)
+            elif attribute.mutability is not Mutability.READ_ONLY:
+                canonical = self.value(attribute, value, prefix + attribute.name)
+                if canonical is not None:
+                    read[attribute.name] = canonical
+        return read
+
+    def one_primary(self, values: list[Any], at: str) -> list[Any]:
+        """At most one value is primary (RFC 7643 §2.4)."""
+        if sum(dialects.is_primary(value) for value in values) < 2:
+            return values
+        if not self.settings.lenient:
+            raise InvalidValue(f"{at}: only one value can be primary.")
+        return self.applied("last_primary_wins", None, dialects.last_primary_wins(values))
+
+    def unknown(self, name: str) -> None:
+        """An attribute that no schema defines is ignored or refused, and never stored."""
+        if self.settings.unknown_attributes is UnknownAttributes.REJECT:
+            raise InvalidSyntax(f"{name[:100]} is not defined by any schema of the resource.")
+        self.note("unknown_attribute_ignored")
+
+    def lenient(self, rule: str, value: Any) -> Any:
+        """Apply a rule of ``dialects`` that looks at the value alone, where the client may deviate."""
+        return self.applied(rule, value, _RULES[rule](value)) if self.settings.lenient else value
+
+    def applied(self, rule: str, before: Any, after: Any) -> Any:
+        if after is not before:
+            self.note(rule)
+        return after
+
+
+_RULES = {
+    "boolean_as_text": dialects.boolean_as_text,
+    "number_as_text": dialects.number_as_text,
+    "single_value_as_list": dialects.single_value_as_list,
+    "list_as_single_value": dialects.list_as_single_value,
+}
+
+
+def for_creation(resource_type: ResourceType, body: Json, settings: ClientSettings, note: Note) -> Json:
+    """Return the document of a resource to create; ``active`` is true unless it is said to be false.
+
+    A ``password`` and the values of the relation attribute are in it, for the caller to take out.
+    Raises InvalidSyntax, InvalidValue.
+    """
+    document = _document(resource_type, body, settings, note)
+    if "active" in resource_type.by_key:
+        document.setdefault("active", True)
+    return document
+
+
+def for_replacement(
+    resource_type: ResourceType, body: Json, current: Json, settings: ClientSettings, note: Note
+) -> Json:
+    """Return the document that a PUT puts in the place of the current one.
+
+    What is left out is cleared, but for ``active``, ``externalId`` and the password.
+    Raises InvalidSyntax, InvalidValue, Mutability where an immutable value would change.
+    """
+    document = _document(resource_type, body, settings, note)
+    sent = {name.lower() for name in body}
+    for name in KEPT_BY_PUT:
+        if name.lower() not in sent and name in current:
+            document[name] = current[name]
+    _keep_immutable(resource_type.attributes, current, document)
+    for extension in resource_type.extensions:
+        if extension.id in current:
+            _keep_immutable(extension.attributes, current[extension.id], document.setdefault(extension.id, {}))
+    return finished(resource_type, document)
+
+
+def finished(resource_type: ResourceType, document: Json) -> Json:
+    """Return a document with ``schemas`` as its content says, without empty extensions, required values checked.
+
+    Raises InvalidValue for a required attribute without a value.
+    """
+    for extension in resource_type.extensions:
+        if extension.id in document and not document[extension.id]:
+            del document[extension.id]
+    _check_required(resource_type.schema.attributes, document, "")
+    for extension in resource_type.extensions:
+        if extension.id in document:
+            _check_required(extension.attributes, document[extension.id], f"{extension.id}:")
+    document.pop("schemas", None)
+    return {"schemas": _schemas(resource_type, document), **document}
+
+
+def _document(resource_type: ResourceType, body: Json, settings: ClientSettings, note: Note) -> Json:
+    reader = Reader(settings, note, resource_type.relation)
+    _check_schemas(resource_type, body, reader)
+    _refuse_null_active(body)
+    extensions = resource_type.extension_by_key
+    base = {name: value for name, value in body.items() if ":" not in name}
+    document = reader.members(resource_type.by_key, base, "")
+    document.pop("schemas", None)
+    for name, value in body.items():
+        if ":" in name:
+            extension = extensions.get(name.lower())
+            if extension is None:
+                reader.unknown(name)
+            else:
+                document.update(_extension(reader, extension, value))
+    return finished(resource_type, document)
+
+
+def _extension(reader: Reader, extension: Schema, value: Any) -> Json:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidValue(f"{extension.id} must be an object.")
+    return {extension.id: reader.members(extension.by_key, value, f"{extension.id}:")}
+
+
+def _schemas(resource_type: ResourceType, document: Json) -> list[str]:
+    derived = [resource_type.schema.id]
+    derived += [extension.id for extension in resource_type.extensions if extension.id in document]
+    if SEAT_URN.lower() in resource_type.extension_by_key:
+        derived.append(SEAT_URN)
+    return derived
+
+
+def _check_schemas(resource_type: ResourceType, body: Json, reader: Reader) -> None:
+    """Clients send old URNs, further ones or none (OneLogin, Google, Entra); only a strict one is held to it."""
+    schemas = next((value for name, value in body.items() if name.lower() == "schemas"), None)
+    if reader.settings.lenient:
+        return
+    if not isinstance(schemas, list) or not all(isinstance(urn, str) for urn in schemas):
+        raise InvalidSyntax(f"schemas must be a list with {resource_type.schema.id} in it.")
+    urns = {urn.lower() for urn in schemas}
+    if resource_type.schema.key not in urns:
+        raise InvalidSyntax(f"schemas must have {resource_type.schema.id} in it.")
+    unknown = urns - {schema.key for schema in resource_type.schemas}
+    if unknown and reader.settings.unknown_attributes is UnknownAttributes.REJECT:
+        raise InvalidSyntax(f"{min(unknown)[:100]} is no schema of {resource_type.name}.")
+
+
+def _refuse_null_active(body: Json) -> None:
+    """A client that says null of ``active`` may mean to deactivate: nobody stays active by a misunderstanding."""
+    if any(name.lower() == "active" and value is None for name, value in body.items()):
+        raise InvalidValue("active must be true or false.")
+
+
+def _check_required(attributes: Iterable[Attribute], values: Json, prefix: str) -> None:
+    for attribute in attributes:
+        value = values.get(attribute.name)
+        if attribute.required and value in (None, "", []):
+            raise InvalidValue(f"{prefix}{attribute.name} is required.")
+        if attribute.is_complex and value:
+            for element in value if isinstance(value, list) else [value]:
+                _check_required(attribute.sub_attributes, element, f"{prefix}{attribute.name}.")
+
+
+def _keep_immutable(attributes: Iterable[Attribute], current: Json, document: Json) -> None:
+    """What is immutable and has a value keeps it; another one is refused (RFC 7644 §3.5.1)."""
+    for attribute in attributes:
+        if attribute.mutability is Mutability.IMMUTABLE and attribute.name in current:
+            if document.get(attribute.name, current[attribute.name]) != current[attribute.name]:
+                raise MutabilityError(f"{attribute.name} cannot be changed once it has a value.")
+            document[attribute.name] = current[attribute.name]

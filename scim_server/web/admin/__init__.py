@@ -1,0 +1,1 @@
+"""The Admin API: one module for each resource, put together in ``api``."""

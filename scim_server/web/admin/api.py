@@ -1,0 +1,62 @@
+"""The Admin API as a whole: its blueprints, its OpenAPI 3.1 description, how its bodies are read.
+
+flask-smorest answers HTTP errors of the whole application in a form of its own;
+``app.create_app`` registers ``error_handlers`` behind it, so that it never does.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask
+from flask_smorest import Api
+from flask_smorest.utils import prepare_response
+
+from scim_server.web.admin.mappings import mappings
+from scim_server.web.admin.members import members
+from scim_server.web.admin.organization import organization
+from scim_server.web.admin.schemas import Instant, ProblemSchema
+from scim_server.web.admin.seats import seats
+
+BLUEPRINTS = (organization, seats, members, mappings)
+PREFIX = "/admin/v1"
+
+_DESCRIPTION = """\
+Seats, members and group mappings of the organization that the token belongs to.
+
+Times are RFC 3339 in UTC. Errors are problem documents (RFC 9457) with a stable `code`.
+Lists are paged: ask again with `cursor` set to the `next_cursor` of the page before.
+"""
+
+
+class AdminApi(Api):  # type: ignore[misc]
+    """flask-smorest's Api, with problem documents as the form of every error."""
+
+    ERROR_SCHEMA = ProblemSchema
+
+    def _register_responses(self) -> None:
+        for status in HTTPStatus:
+            self._describe_failure(status.name, status.phrase)
+        self._describe_failure(self.DEFAULT_ERROR_RESPONSE_NAME, "Any other failure")
+
+    def _describe_failure(self, name: str, description: str) -> None:
+        response: dict[str, Any] = {"description": description, "schema": self.ERROR_SCHEMA}
+        prepare_response(response, self.spec, "application/problem+json")
+        self.spec.components.response(name, response, lazy=True)
+
+
+def register(app: Flask, version: str) -> None:
+    """Add the Admin API to an application."""
+    app.config.update(
+        API_TITLE="scim-seats Admin API",
+        API_VERSION=version,
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX=PREFIX,
+        OPENAPI_JSON_PATH="openapi.json",
+    )
+    api = AdminApi(app, spec_kwargs={"info": {"description": _DESCRIPTION}, "security": [{"bearer": []}]})
+    api.register_field(Instant, "string", "date-time")
+    api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
+    for blueprint in BLUEPRINTS:
+        api.register_blueprint(blueprint, url_prefix=PREFIX)

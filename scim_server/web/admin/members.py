@@ -1,0 +1,123 @@
+"""Members and their seats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from scim_server.operations import members as operations
+from scim_server.operations import seat_rules
+from scim_server.operations.listing import Listing
+from scim_server.web.admin.blueprint import AdminBlueprint
+from scim_server.web.admin.schemas import Flag, Instant, PageSchema, SeatSchema, page_of
+from scim_server.web.authentication import require_owner
+from scim_server.web.http import look, perform, this_call
+
+members = AdminBlueprint("members", __name__, description="Members and their seats")
+
+
+class GroupReferenceSchema(Schema):
+    id = fields.String(required=True)
+    display_name = fields.String(required=True)
+
+
+class MemberSchema(Schema):
+    id = fields.String(required=True)
+    user_name = fields.String(required=True)
+    external_id = fields.String(required=True, allow_none=True)
+    display_name = fields.String(required=True, allow_none=True)
+    status = fields.String(required=True)
+    role = fields.String(required=True)
+    seat = fields.Nested(SeatSchema, required=True)
+    groups = fields.List(fields.Nested(GroupReferenceSchema), required=True)
+    created_at = Instant(required=True)
+
+
+class OverrideSchema(Schema):
+    """What an administrator decided."""
+
+    tier = fields.String(required=True)
+    by = fields.String(required=True)
+    at = Instant(required=True)
+    reason = fields.String(required=True, allow_none=True)
+    expires_at = Instant(required=True, allow_none=True)
+
+
+class MatchedMappingSchema(Schema):
+    group_id = fields.String(required=True)
+    tier = fields.String(required=True)
+    priority = fields.Integer(required=True, allow_none=True)
+
+
+class ExplanationSchema(Schema):
+    """Why the member's claim is what it is."""
+
+    rule = fields.String(required=True)
+    text = fields.String(required=True)
+    matched_mappings = fields.List(fields.Nested(MatchedMappingSchema), required=True)
+
+
+class MemberSeatSchema(SeatSchema):
+    """A member's seat, and why it is this one."""
+
+    position = fields.Integer(required=True, allow_none=True)
+    override = fields.Nested(OverrideSchema, required=True, allow_none=True)
+    explain = fields.Nested(ExplanationSchema, required=True)
+
+
+class MembersQuerySchema(PageSchema):
+    tier = fields.String(load_default=None)
+    source = fields.String(load_default=None)
+    status = fields.String(load_default=None)
+    q = fields.String(load_default=None)
+    group_id = fields.String(load_default=None)
+
+
+class SetSeatSchema(Schema):
+    tier = fields.String(required=True)
+    reason = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=1000))
+    reserve_seconds = fields.Integer(
+        load_default=None, allow_none=True, strict=True, validate=validate.Range(0, 86400)
+    )
+    expires_at = Instant(load_default=None, allow_none=True)
+    purchase = Flag(load_default=False, metadata={"description": "Buy the seat where none is free; takes an owner."})
+
+
+@members.route("/members", methods=["GET"])
+@members.arguments(MembersQuerySchema, location="query")
+@members.response(200, page_of(MemberSchema))
+def list_members(query: dict[str, Any]) -> Listing:
+    """List members, those who joined first at the head"""
+    return look(operations.search, query.pop("page"), **query)
+
+
+@members.route("/members/<member_id>", methods=["GET"])
+@members.response(200, MemberSchema)
+def get_member(member_id: str) -> dict[str, Any]:
+    """Look at a member"""
+    return look(operations.get, member_id)
+
+
+@members.route("/members/<member_id>/seat", methods=["GET"])
+@members.response(200, MemberSeatSchema)
+def get_seat(member_id: str) -> dict[str, Any]:
+    """Look at a member's seat and at why it is this one"""
+    return look(seat_rules.seat_of, member_id)
+
+
+@members.route("/members/<member_id>/seat", methods=["PUT"])
+@members.arguments(SetSeatSchema)
+@members.response(200, MemberSeatSchema)
+def put_seat(body: dict[str, Any], member_id: str) -> dict[str, Any]:
+    """Give a member a tier; it stays until it is cleared"""
+    if body["purchase"]:
+        require_owner(this_call())
+    return perform(seat_rules.set_override, member_id, **body)
+
+
+@members.route("/members/<member_id>/seat", methods=["DELETE"])
+@members.response(200, MemberSeatSchema)
+def delete_seat(member_id: str) -> dict[str, Any]:
+    """Let the rules decide about a member again"""
+    return perform(seat_rules.clear_override, member_id)

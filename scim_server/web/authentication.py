@@ -1,0 +1,141 @@
+"""From bearer token to Call, and who may call what.
+
+Everything is closed unless it is named in ``PUBLIC``; which kind of token opens a route
+follows from its address. The decision falls after routing, on the route that was found, so
+no spelling of an address leads around it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, TypeVar
+
+from flask import g, request
+
+from scim_server.call import Call, Channel
+from scim_server.errors import Forbidden, Unauthenticated, Unavailable
+from scim_server.operations import access
+from scim_server.operations.access import Credential
+from scim_server.web.http import services
+from scim_server.web.middleware import REQUEST_ID
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+SURFACES = {"scim": Channel.SCIM, "jit": Channel.JIT, "admin": Channel.ADMIN}
+SCIM_PATH = "/scim/v2"
+
+# Routes that need no token, by endpoint. What is not here is closed.
+PUBLIC = frozenset(
+    {
+        "health.alive",
+        "health.ready",
+        "health.metrics",
+        "scim.service_provider_config",
+        "scim.resource_types",
+        "scim.resource_type",
+        "scim.schemas",
+        "scim.schema",
+        "api-docs.openapi_json",
+    }
+)
+# Of those, the ones that say more to somebody with a token: the organization's own extensions.
+PERSONAL = frozenset(endpoint for endpoint in PUBLIC if endpoint.startswith("scim."))
+
+ADMINS = frozenset({"admin", "owner", "primary_owner"})
+OWNERS = frozenset({"owner", "primary_owner"})
+_ROLES = "_roles_allowed"
+
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,512}=*)", re.ASCII | re.IGNORECASE)
+_NO_TOKEN = "Send a valid token: Authorization: Bearer TOKEN."
+
+
+def owners_only(view: View) -> View:
+    """Close a route of the Admin API to plain administrators."""
+    setattr(view, _ROLES, OWNERS)
+    return view
+
+
+def require_owner(call: Call) -> None:
+    """Raise Forbidden unless the caller may do what costs money or binds everybody."""
+    _require_role(call.role, OWNERS)
+
+
+def authenticate(view: Callable[..., Any] | None) -> None:
+    """Turn the request's token into ``g.call``, or refuse; ``view`` is what the route leads to.
+
+    An address without a route is nobody's: it is answered with 404 or 405 without a look at tokens.
+    """
+    if request.url_rule is None or view is None:
+        return
+    if request.endpoint in PUBLIC:
+        g.call = _guest_call() if request.endpoint in PERSONAL else None
+        return
+    now = services().clock()
+    credential = _credential(now)
+    _require_kind(credential, request.url_rule.rule)
+    if credential.kind == Channel.ADMIN:
+        _require_role(credential.role, getattr(view, _ROLES, ADMINS))
+    g.call = _call_of(credential, now)
+
+
+def _credential(now: datetime) -> Credential:
+    """Return what the token of the request opens. Raises Unauthenticated."""
+    match = _BEARER.fullmatch(request.environ.get("HTTP_AUTHORIZATION", "").strip())
+    if match is None:
+        raise Unauthenticated(_NO_TOKEN)
+    database = services().database
+    credential = database.read(access.authenticate, match[1], now)
+    if credential.use_is_stale:
+        with suppress(Unavailable):  # which is no reason to refuse a request that only reads
+            database.run(access.record_use, credential, now)
+    return credential
+
+
+def _guest_call() -> Call | None:
+    """Return the call of somebody who need not say who they are; None unless they do, and rightly."""
+    if "HTTP_AUTHORIZATION" not in request.environ:
+        return None
+    now = services().clock()
+    try:
+        credential = _credential(now)
+    except Unauthenticated:
+        return None
+    return _call_of(credential, now) if credential.kind == Channel.SCIM else None
+
+
+def _require_kind(credential: Credential, rule: str) -> None:
+    if credential.kind != SURFACES.get(rule.split("/", 2)[1]):
+        raise Forbidden("This address is not for a token of this kind.")
+
+
+def _require_role(role: str | None, allowed: frozenset[str]) -> None:
+    if role not in allowed:
+        raise Forbidden(f"This takes one of these roles: {', '.join(sorted(allowed))}.")
+
+
+def _call_of(credential: Credential, now: datetime) -> Call:
+    return Call(
+        organization_id=credential.organization_id,
+        actor=credential.actor,
+        channel=Channel(credential.kind),
+        at=now,
+        request_id=request.environ[REQUEST_ID],
+        base_url=base_url(),
+        client=credential.client,
+        role=credential.role,
+        member_id=credential.member_id,
+        token_id=credential.token_id,
+        user_type=credential.user_type,
+        group_type=credential.group_type,
+        secret=credential.secret,
+    )
+
+
+def base_url() -> str:
+    """Return the public address of the SCIM service; of the request's own only where none is configured."""
+    configured = services().config.base_url
+    root = (configured or request.root_url).rstrip("/")
+    return root if root.endswith(SCIM_PATH) else root + SCIM_PATH

@@ -1,0 +1,141 @@
+"""What views share: the operation in its transaction, the body of the request, the form of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+import orjson
+from flask import Response, current_app, g, request
+from structlog.typing import FilteringBoundLogger
+from werkzeug.exceptions import UnsupportedMediaType
+
+from scim_server.call import Call
+from scim_server.config import Config
+from scim_server.observability import Metrics
+from scim_server.operations.representation import Rendered
+from scim_server.scim import json_text
+from scim_server.scim.conditions import Tags, entity_tag, tags_of
+from scim_server.scim.values import Json
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+SCIM_JSON = "application/scim+json"
+PLAIN_JSON = "application/json"
+_EXTENSION = "scim_seats"
+
+
+class Transactions(Protocol):
+    """What views need of the database; ``store.database.Database`` is one."""
+
+    def run(self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    def read(self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    def ping(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of one application that views reach; ``app.create_app`` puts them together."""
+
+    config: Config
+    database: Transactions
+    clock: Callable[[], datetime]
+    metrics: Metrics
+    log: FilteringBoundLogger
+    schema_is_current: Callable[[], bool]
+
+
+def provide(extensions: dict[str, Any], services: Services) -> None:
+    """Make the services reachable for the views of an application."""
+    extensions[_EXTENSION] = services
+
+
+def services() -> Services:
+    found: Services = current_app.extensions[_EXTENSION]
+    return found
+
+
+def this_call() -> Call:
+    """Return the authenticated call that the request is."""
+    found: Call = g.call
+    return found
+
+
+# -- operations
+
+
+def perform(operation: Callable[Concatenate[Any, Call, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run an operation that writes, in a transaction of its own."""
+    return services().database.run(operation, this_call(), *args, **kwargs)
+
+
+def look(operation: Callable[Concatenate[Any, Call, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run an operation that only reads."""
+    return services().database.read(operation, this_call(), *args, **kwargs)
+
+
+# -- requests
+
+
+def json_body() -> Json:
+    """Return the JSON object that the request carries.
+
+    Identity providers label it in many ways or not at all, so the body itself decides; only what
+    is expressly something else is refused (415).
+    """
+    media_type = request.mimetype
+    if media_type.startswith("multipart/") or media_type.endswith(("/xml", "+xml")):
+        raise UnsupportedMediaType(f"Send {SCIM_JSON} or {PLAIN_JSON}.")
+    return json_text.load_object(request.get_data(cache=False))
+
+
+def if_match() -> Tags | None:
+    return tags_of(request.headers.get("If-Match"))
+
+
+def if_none_match() -> Tags | None:
+    return tags_of(request.headers.get("If-None-Match"))
+
+
+# -- answers
+
+
+def scim_media_type() -> str:
+    """Return what the client accepts: SCIM's media type, unless only plain JSON is named (RFC 7644 §3.8)."""
+    accept: str = request.environ.get("HTTP_ACCEPT", "").lower()
+    if PLAIN_JSON in accept and SCIM_JSON not in accept and "*" not in accept:
+        return PLAIN_JSON
+    return SCIM_JSON
+
+
+def scim_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(body, status, headers, content_type=scim_media_type())
+
+
+def resource_response(rendered: Rendered, status: int = 200) -> Response:
+    """Answer with a resource, its address and its version (RFC 7644 §3.1, §3.14); 204 where no body is wanted."""
+    headers = {"ETag": entity_tag(rendered.version), "Location": rendered.location}
+    if rendered.body is None:
+        return Response(b"", 204, headers)
+    headers["Content-Location"] = rendered.location
+    return scim_response(rendered.body, status, headers)
+
+
+def unless_known(rendered: Rendered) -> Response:
+    """Answer with a resource, or with 304 where If-None-Match named its version."""
+    if rendered.body is None:
+        return Response(b"", 304, {"ETag": entity_tag(rendered.version), "Location": rendered.location})
+    return resource_response(rendered)
+
+
+def no_content() -> Response:
+    return Response(b"", 204)
+
+
+def json_response(body: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, content_type=PLAIN_JSON)

@@ -1,0 +1,187 @@
+"""The front door: what is true of every request before Flask looks at it.
+
+It takes out what the server process put into the WSGI environment, brings the address
+into one form, gives the request an id, and bounds what is read. What it refuses, it
+refuses with the same bodies as the rest of the program.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import IO, Any
+
+from scim_server.errors import InvalidSyntax, PayloadTooLarge
+from scim_server.ids import new_id
+
+Environ = dict[str, Any]
+Wsgi = Callable[[Environ, Any], Iterable[bytes]]
+
+REQUEST_ID = "scim_seats.request_id"
+STARTED = "scim_seats.started"
+
+_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:=+/-]{1,128}", re.ASCII)
+_SLASHES = re.compile(r"/{2,}")
+# What a server sets for every request; anything else may have come from the environment of the process.
+_OF_THE_REQUEST = frozenset(
+    {
+        "REQUEST_METHOD",
+        "SCRIPT_NAME",
+        "PATH_INFO",
+        "QUERY_STRING",
+        "SERVER_NAME",
+        "SERVER_PORT",
+        "SERVER_PROTOCOL",
+        "REMOTE_ADDR",
+    }
+)
+
+
+class UriTooLong(Exception):
+    """The address is longer than anything that could be meant (414)."""
+
+
+class HeadersTooLarge(Exception):
+    """The headers are larger than anything that could be meant (431)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much of a request is looked at at all.
+
+    The address may be long, for a filter in it is answered by the filter's own bound, which says more.
+    """
+
+    body: int
+    url: int = 128 * 1024
+    headers: int = 64 * 1024
+
+
+class FrontDoor:
+    """WSGI middleware. ``refuse`` makes the WSGI answer to a request that goes no further."""
+
+    def __init__(
+        self,
+        app: Wsgi,
+        *,
+        bounds: Bounds,
+        process_environment: Mapping[str, str],
+        refuse: Callable[[Environ, Exception], Wsgi],
+    ) -> None:
+        self._app = app
+        self._bounds = bounds
+        self._process_environment = {
+            key: value for key, value in process_environment.items() if key not in _OF_THE_REQUEST
+        }
+        self._refuse = refuse
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        environ = without_process_environment(environ, self._process_environment)
+        environ[STARTED] = perf_counter()
+        environ[REQUEST_ID] = request_id_of(environ)
+        refusal = refusal_of(environ, self._bounds)
+        if refusal is not None:
+            return self._refuse(environ, refusal)(environ, start_response)
+        environ["PATH_INFO"] = normal_path(environ.get("PATH_INFO", ""))
+        environ["wsgi.input"] = BoundedInput(environ["wsgi.input"], self._bounds.body)
+        return self._app(environ, start_response)
+
+
+def without_process_environment(environ: Environ, inherited: Mapping[str, str]) -> Environ:
+    """Leave out what granian copies from ``os.environ``: ``HTTP_X`` set there would pass for a header."""
+    if environ.keys().isdisjoint(inherited):
+        return environ
+    return {key: value for key, value in environ.items() if inherited.get(key) != value}
+
+
+def request_id_of(environ: Environ) -> str:
+    """Return the caller's X-Request-Id where it is a harmless text, else a fresh one."""
+    asked: str = environ.get("HTTP_X_REQUEST_ID", "")
+    return asked if _SANE_REQUEST_ID.fullmatch(asked) else new_id()
+
+
+def normal_path(path: str) -> str:
+    """Return the path without doubled and trailing slashes; identity providers send both (no redirect)."""
+    if "//" in path:
+        path = _SLASHES.sub("/", path)
+    return path[:-1] if len(path) > 1 and path.endswith("/") else path
+
+
+def refusal_of(environ: Environ, bounds: Bounds) -> Exception | None:
+    """Return why a request goes no further, None where nothing speaks against it."""
+    path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
+    if len(path) + len(query) > bounds.url:
+        return UriTooLong(f"The address is longer than {bounds.url} bytes; use POST /.search for long queries.")
+    if sum(len(key) + len(str(environ[key])) for key in environ if key.startswith("HTTP_")) > bounds.headers:
+        return HeadersTooLarge(f"The headers are larger than {bounds.headers} bytes.")
+    if "\0" in path or "%00" in query:
+        return InvalidSyntax("The address has a NUL character in it.")
+    return _refusal_of_length(environ, bounds)
+
+
+def _refusal_of_length(environ: Environ, bounds: Bounds) -> Exception | None:
+    length = environ.get("CONTENT_LENGTH")
+    if not length:
+        return None
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        return InvalidSyntax("Content-Length and Transfer-Encoding exclude each other.")
+    if not (length.isascii() and length.isdigit()):
+        return InvalidSyntax("Content-Length is not a number.")
+    if len(length) > 18 or int(length) > bounds.body:
+        return body_too_large(bounds.body)
+    return None
+
+
+def body_too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body is larger than {limit} bytes (maxPayloadSize).", limit=limit)
+
+
+class BoundedInput:
+    """The body as a stream that raises PayloadTooLarge as soon as more than ``limit`` bytes came.
+
+    Werkzeug ends a chunked body that is too long silently at the limit; a truncated body
+    can still be valid JSON.
+    """
+
+    def __init__(self, stream: IO[bytes], limit: int) -> None:
+        self._stream = stream
+        self._left = limit
+        self._limit = limit
+
+    def read(self, size: int | None = -1) -> bytes:
+        wanted = self._wanted(size)
+        return self._checked(self._read_all(wanted) if size is None or size < 0 else self._stream.read(wanted))
+
+    def readline(self, size: int | None = -1) -> bytes:
+        return self._checked(self._stream.readline(self._wanted(size)))
+
+    def _wanted(self, size: int | None) -> int:
+        return self._left + 1 if size is None or size < 0 else min(size, self._left + 1)
+
+    def __iter__(self) -> BoundedInput:
+        return self
+
+    def __next__(self) -> bytes:
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def _read_all(self, wanted: int) -> bytes:
+        """Read until the end or beyond the limit; one ``read`` may return less than was asked for."""
+        parts = []
+        while wanted > 0:
+            part = self._stream.read(wanted)
+            if not part:
+                break
+            parts.append(part)
+            wanted -= len(part)
+        return b"".join(parts)
+
+    def _checked(self, data: bytes) -> bytes:
+        if len(data) > self._left:
+            raise body_too_large(self._limit)
+        self._left -= len(data)
+        return data

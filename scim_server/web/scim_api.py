@@ -1,0 +1,181 @@
+"""The endpoints of RFC 7644 §3.2 for resources: ``/Users``, ``/Groups``, ``/Me``, and queries over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response
+
+from scim_server.call import Call
+from scim_server.errors import NotSupported
+from scim_server.operations import groups, queries, users
+from scim_server.operations.queries import Limits, Query
+from scim_server.scim import messages
+from scim_server.scim.attributes import ResourceType
+from scim_server.web.http import (
+    if_match,
+    if_none_match,
+    json_body,
+    look,
+    no_content,
+    perform,
+    resource_response,
+    scim_response,
+    services,
+    this_call,
+    unless_known,
+)
+from scim_server.web.parameters import asks_for_attributes, is_descending, projection_of, query_of
+
+scim_api = Blueprint("scim", __name__, url_prefix="/scim/v2")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The endpoint of a resource type.
+
+    ``operations`` is the module with its create, replace, patch and delete. A PATCH answers with
+    the resource where ``patch_answers``, else only to a client that asks for attributes: identity
+    providers expect 200 for users and 204 for groups (RFC 7644 §3.5.2 leaves it open).
+    """
+
+    name: str
+    operations: Any
+    resource_type: Callable[[Call], ResourceType]
+    patch_answers: bool
+
+    @property
+    def type(self) -> ResourceType:
+        """The resource type, with the extensions of the caller's organization."""
+        return self.resource_type(this_call())
+
+    def create(self) -> Response:
+        return resource_response(
+            perform(self.operations.create, json_body(), projection_of(self.type)), status=201
+        )
+
+    def search(self) -> Response:
+        return _search(query_of((self.type,)))
+
+    def search_by_post(self) -> Response:
+        return _search(_posted_query((self.type,)))
+
+    def read(self, resource_id: str) -> Response:
+        projection = projection_of(self.type)
+        return unless_known(look(queries.get, self.type, resource_id, projection, if_none_match()))
+
+    def replace(self, resource_id: str) -> Response:
+        projection = projection_of(self.type)
+        return resource_response(
+            perform(self.operations.replace, resource_id, json_body(), if_match(), projection)
+        )
+
+    def patch(self, resource_id: str) -> Response:
+        answers = self.patch_answers or asks_for_attributes()
+        projection = projection_of(self.type) if answers else None
+        return resource_response(
+            perform(self.operations.patch, resource_id, json_body(), if_match(), projection)
+        )
+
+    def delete(self, resource_id: str) -> Response:
+        perform(self.operations.delete, resource_id, if_match())
+        return no_content()
+
+
+USERS = Endpoint("Users", users, lambda call: call.user_type, patch_answers=True)
+GROUPS = Endpoint("Groups", groups, lambda call: call.group_type, patch_answers=False)
+ENDPOINTS = (USERS, GROUPS)
+
+# Method and rule of each view of an endpoint (RFC 7644 §3.2).
+_ROUTES: tuple[tuple[str, str, str], ...] = (
+    ("create", "POST", ""),
+    ("search", "GET", ""),
+    ("search_by_post", "POST", "/.search"),
+    ("read", "GET", "/<resource_id>"),
+    ("replace", "PUT", "/<resource_id>"),
+    ("patch", "PATCH", "/<resource_id>"),
+    ("delete", "DELETE", "/<resource_id>"),
+)
+
+for _endpoint in ENDPOINTS:
+    for _view, _method, _rule in _ROUTES:
+        scim_api.add_url_rule(
+            f"/{_endpoint.name}{_rule}",
+            f"{_view}_{_endpoint.name}",
+            getattr(_endpoint, _view),
+            methods=[_method],
+        )
+
+
+@scim_api.get("")
+def search_all() -> Response:
+    """Query all resource types at once (RFC 7644 §3.4.2.1)."""
+    return _search(query_of(_all_types()))
+
+
+@scim_api.post("/.search")
+def search_all_by_post() -> Response:
+    return _search(_posted_query(_all_types()))
+
+
+# -- /Me (RFC 7644 §3.11): the person whom the token stands for, in whose place nobody else can be made
+
+
+@scim_api.post("/Me")
+def create_me() -> Response:
+    raise NotSupported("Nobody can be created through /Me; POST to /Users.")
+
+
+@scim_api.get("/Me")
+def read_me() -> Response:
+    return USERS.read(_myself())
+
+
+@scim_api.put("/Me")
+def replace_me() -> Response:
+    return USERS.replace(_myself())
+
+
+@scim_api.patch("/Me")
+def patch_me() -> Response:
+    return USERS.patch(_myself())
+
+
+@scim_api.delete("/Me")
+def delete_me() -> Response:
+    return USERS.delete(_myself())
+
+
+def _myself() -> str:
+    member_id = this_call().member_id
+    if member_id is None:
+        raise NotSupported("/Me is not supported here: this token stands for no person.")
+    return member_id
+
+
+def _all_types() -> tuple[ResourceType, ...]:
+    return tuple(endpoint.type for endpoint in ENDPOINTS)
+
+
+def _search(query: Query) -> Response:
+    config = services().config
+    limits = Limits(config.default_page_size, config.max_page_size, config.cursor_seconds)
+    return scim_response(look(queries.search, query, limits))
+
+
+def _posted_query(resource_types: tuple[ResourceType, ...]) -> Query:
+    """Return what a SearchRequest asks (RFC 7644 §3.4.3)."""
+    asked = messages.search_request(json_body())
+    return Query(
+        resource_types=resource_types,
+        filter=asked.filter,
+        sort_by=asked.sort_by,
+        descending=is_descending(asked.sort_order),
+        start_index=asked.start_index,
+        count=asked.count,
+        cursor=asked.cursor,
+        attributes=asked.attributes,
+        excluded=asked.excluded,
+    )
