@@ -126,9 +126,7 @@ def render(tx: Connection, call: Call, record: GroupRecord, projection: Projecti
     return representation.rendered(call, call.group_type, record, body)
 
 
-def change_members(
-    tx: Connection, call: Call, group_id: str, change: RelationChange
-) -> Difference:
+def change_members(tx: Connection, call: Call, group_id: str, change: RelationChange) -> Difference:
     """Bring the members of a group, whose row is locked, to what a change says."""
     if change.cleared:
         present = {member.member_id for member in store.members(tx, call.organization_id, group_id)}
@@ -224,9 +222,7 @@ def _members_that_match(
 
 
 def _changed(group_id: str, changed: tuple[str, ...], difference: Difference) -> GroupChanged:
-    return GroupChanged(
-        group_id, changed, len(difference.joined), len(difference.left), difference.skipped
-    )
+    return GroupChanged(group_id, changed, len(difference.joined), len(difference.left), difference.skipped)
 
 
 def _answer(tx: Connection, call: Call, group_id: str, projection: Projection | None) -> Rendered:

@@ -48,7 +48,10 @@ def _first_login(tx: Connection, call: Call, situation: Situation, body: Json) -
     if situation.settings.provisioning_mode is not ProvisioningMode.JIT:
         return _refusal("not_provisioned")
     document = validation.for_creation(
-        call.user_type, {key: body[key] for key in _PROFILE if body.get(key) is not None}, call.client, call.note
+        call.user_type,
+        {key: body[key] for key in _PROFILE if body.get(key) is not None},
+        call.client,
+        call.note,
     )
     try:
         with tx.begin_nested():

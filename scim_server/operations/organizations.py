@@ -92,7 +92,9 @@ def change_settings(tx: Connection, call: Call, values: Mapping[str, object]) ->
     tiers = [pool.tier for pool in rules.pools]
     before = _checked(rules.settings, {}, tiers)
     after = _checked(rules.settings, values, tiers)
-    changed = {name for name, value in settings_as_values(after).items() if settings_as_values(before)[name] != value}
+    changed = {
+        name for name, value in settings_as_values(after).items() if settings_as_values(before)[name] != value
+    }
     if changed:
         store.set_settings(tx, call.organization_id, {**rules.settings, **values})
         event = SettingsChanged(
@@ -141,7 +143,9 @@ def _checked(stored: Mapping[str, object], values: Mapping[str, object], tiers: 
 def _tiers_of(seats: Mapping[str, int], prices: Mapping[str, int]) -> list[Tier]:
     unknown = [tier for tier in prices if tier not in seats]
     if not seats or unknown:
-        raise InvalidSetting(f"A price names a tier without seats: {unknown[0]}." if unknown else "No seats are named.")
+        raise InvalidSetting(
+            f"A price names a tier without seats: {unknown[0]}." if unknown else "No seats are named."
+        )
     for tier, allocated in seats.items():
         if not _TIER_NAME.fullmatch(tier) or tier in (ANY, UNASSIGNED):
             raise InvalidSetting(f"{tier!r} is no name for a tier: use lower-case letters, digits, - and _.")

@@ -34,7 +34,9 @@ def _protected(key: str, value: Any) -> Any:
 
 
 def _protected_operation(operation: Json) -> Json:
-    paths = {value.lower() for key, value in operation.items() if key.lower() == "path" and isinstance(value, str)}
+    paths = {
+        value.lower() for key, value in operation.items() if key.lower() == "path" and isinstance(value, str)
+    }
     named = bool(paths & _NAMES)
     return {
         key: _protected_value(value, named=named) if key.lower() == "value" else value

@@ -259,9 +259,7 @@ def _sort_key(place: Place) -> tuple[bool, Any]:
 def _opened(call: Call, query: Query, fingerprint: str, count: int) -> Place | None:
     if not query.cursor:
         return None
-    position = cursors.open(
-        call.secret, call.organization_id, fingerprint, count, query.cursor, call.at
-    )
+    position = cursors.open(call.secret, call.organization_id, fingerprint, count, query.cursor, call.at)
     return Place(position[0], position[1])
 
 

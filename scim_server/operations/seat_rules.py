@@ -129,7 +129,9 @@ def _change_mapping(
     undo = tx.begin_nested()
     _write(tx, call, group_id, after)
     ids = [member.member_id for member in groups.members(tx, call.organization_id, group_id)]
-    concerned = seat_store.members(tx, call.organization_id, ids, with_mappings=True) if situation.maps_groups else []
+    concerned = (
+        seat_store.members(tx, call.organization_id, ids, with_mappings=True) if situation.maps_groups else []
+    )
     outcome = seats.decide(tx, call, situation, concerned)
     if dry_run:
         undo.rollback()
@@ -195,7 +197,9 @@ def _has_free_seat(situation: Situation, tier: str) -> bool:
 def _refuse_where_mappings_rule(situation: Situation, member: Member) -> None:
     rules = situation.settings.override_policy is OverridePolicy.MAPPING_WINS
     if rules and situation.maps_groups and member.mappings:
-        raise ManagedByMapping("Group mappings decide about this member's tier; change the groups or the mapping.")
+        raise ManagedByMapping(
+            "Group mappings decide about this member's tier; change the groups or the mapping."
+        )
 
 
 def _override_shown(override: Override) -> dict[str, Any]:

@@ -142,7 +142,9 @@ def manager_id(attribute: Attribute, value: Any) -> Any:
     """OneLogin's template names the manager's id ``managerId``."""
     if attribute.key == "manager" and isinstance(value, dict) and "managerId" in value:
         rest = {key: item for key, item in value.items() if key != "managerId"}
-        return rest if "value" in rest or value["managerId"] is None else {**rest, "value": value["managerId"]}
+        return (
+            rest if "value" in rest or value["managerId"] is None else {**rest, "value": value["managerId"]}
+        )
     return value
 
 

@@ -211,7 +211,9 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,29})(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,3})?(?=[\s()\[\]]|$)")
 _WORD = re.compile(r'[^\s()\[\]"]+')
-_ATTRIBUTE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:[^\s()\[\]\"]*:)?[A-Za-z$][\w$-]*(?:\.[A-Za-z$][\w$-]*)?", re.ASCII)
+_ATTRIBUTE = re.compile(
+    r"(?:[A-Za-z][A-Za-z0-9+.-]*:[^\s()\[\]\"]*:)?[A-Za-z$][\w$-]*(?:\.[A-Za-z$][\w$-]*)?", re.ASCII
+)
 _SUB_ATTRIBUTE = re.compile(r"\.([A-Za-z$][\w$-]*)", re.ASCII)
 _NOT = re.compile(r"not\s*(?=\()", re.IGNORECASE)
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
@@ -279,7 +281,9 @@ class _Tokens:
             value = _Literal(_WORDS[word.lower()], word)
             return self.token(word.upper(), value, self.at + len(word)), self.connective
         if not self.lenient:
-            raise InvalidFilter(f"The value {_short(word)} at position {self.at} must stand in double quotes.")
+            raise InvalidFilter(
+                f"The value {_short(word)} at position {self.at} must stand in double quotes."
+            )
         return self.token("COMP_VALUE", _Literal(word, word), self.at + len(word)), self.connective
 
     def connective(self) -> tuple[Token, Callable[[], Any]]:
@@ -503,7 +507,9 @@ class _Typing:
 
     def comparison(self, path: AttributePath, operator: Operator, literal: _Literal) -> Expression:
         if path.attribute is None:
-            raise InvalidFilter(f"{path} is a whole schema and cannot be compared; ask whether it is present.")
+            raise InvalidFilter(
+                f"{path} is a whole schema and cannot be compared; ask whether it is present."
+            )
         if path.target.is_complex:
             value = path.target.by_key.get("value")
             if value is None:
@@ -540,13 +546,17 @@ class _Typing:
             case _:
                 if isinstance(value, str) or (self.lenient and not isinstance(value, bool)):
                     return fold(literal.text) if attribute.is_folded else literal.text
-        raise InvalidFilter(f"{name} is a {attribute.type} and cannot be compared with {_short(literal.text)}.")
+        raise InvalidFilter(
+            f"{name} is a {attribute.type} and cannot be compared with {_short(literal.text)}."
+        )
 
     def instant(self, value: str, name: str) -> datetime:
         try:
             return parse_date_time(value)
         except ValueError as error:
-            raise InvalidFilter(f"{name}: {_short(value)} is no dateTime such as 2026-01-31T12:00:00Z.") from error
+            raise InvalidFilter(
+                f"{name}: {_short(value)} is no dateTime such as 2026-01-31T12:00:00Z."
+            ) from error
 
 
 _EQUALITY: Collection[Operator] = (Operator.EQ, Operator.NE)

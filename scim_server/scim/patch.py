@@ -98,7 +98,9 @@ def apply(
     patch = _Patch(resource_type, orjson.loads(orjson.dumps(document)), settings, note, select)
     for operation in operations_of(body, settings):
         patch.operate(operation)
-    return Patched(finished(resource_type, patch.document), patch.relation if patch.touches_relation else None)
+    return Patched(
+        finished(resource_type, patch.document), patch.relation if patch.touches_relation else None
+    )
 
 
 def operations_of(body: Json, settings: ClientSettings) -> Iterator[Operation]:
@@ -161,7 +163,9 @@ class _Patch:
         if operation.op == "remove":
             raise NoTarget("remove needs a path.")
         if not isinstance(operation.value, dict):
-            raise InvalidValue(f"Without a path, the value of {operation.op} must be an object of attributes.")
+            raise InvalidValue(
+                f"Without a path, the value of {operation.op} must be an object of attributes."
+            )
         for name, value in operation.value.items():
             try:
                 path = filters.parse_path(name, self.resource_type, lenient=self.settings.lenient)
@@ -299,7 +303,9 @@ class _Patch:
         self.changeable(path, attribute, values or None, changed or None)
         self.put(holder, attribute, changed)
 
-    def added_values(self, values: list[Any], path: AttributePath, attribute: Attribute, value: Any) -> list[Any]:
+    def added_values(
+        self, values: list[Any], path: AttributePath, attribute: Attribute, value: Any
+    ) -> list[Any]:
         """Append what is not there yet; a new primary value takes it from the old one."""
         if not isinstance(value, list):
             value = [value]  # a single value added to several is no deviation
@@ -363,7 +369,9 @@ class _Patch:
         self, before: list[Any], kept: list[Any], matched: set[int], changed: list[Any]
     ) -> list[Any]:
         """Where an operation made a value primary, no other one is any more (RFC 7644 §3.5.2)."""
-        became = [n for n in matched if dialects.is_primary(changed[n]) and not dialects.is_primary(before[n])]
+        became = [
+            n for n in matched if dialects.is_primary(changed[n]) and not dialects.is_primary(before[n])
+        ]
         if not became:
             return kept
         last = changed[max(became)]
@@ -386,7 +394,10 @@ class _Patch:
         path, attribute = target.path, target.path.attribute
         assert attribute is not None
         element = self.changed_element(
-            self.reader.single(attribute, parts, str(path)) or {}, path, attribute, Operation("add", operation.path, operation.value)
+            self.reader.single(attribute, parts, str(path)) or {},
+            path,
+            attribute,
+            Operation("add", operation.path, operation.value),
         )
         if dialects.is_primary(element):
             values = without_primary(values)
@@ -461,7 +472,9 @@ class _Patch:
     def removable(self, path: AttributePath, attribute: Attribute) -> None:
         """What is required or immutable cannot be removed (RFC 7644 §3.5.2.2)."""
         if attribute.required or attribute.mutability is Mutability.IMMUTABLE:
-            raise MutabilityError(f"{path} is {'required' if attribute.required else 'immutable'} and cannot be removed.")
+            raise MutabilityError(
+                f"{path} is {'required' if attribute.required else 'immutable'} and cannot be removed."
+            )
 
     def changeable(self, path: AttributePath, attribute: Attribute, before: Any, after: Any) -> None:
         if attribute.mutability is Mutability.IMMUTABLE and before is not None and after != before:
@@ -490,7 +503,11 @@ def named_values(expression: Expression) -> set[str] | None:
     terms = expression.terms if isinstance(expression, Or) else (expression,)
     named: set[str] = set()
     for term in terms:
-        if not isinstance(term, Comparison) or term.operator is not Operator.EQ or term.path.target.key != "value":
+        if (
+            not isinstance(term, Comparison)
+            or term.operator is not Operator.EQ
+            or term.path.target.key != "value"
+        ):
             return None
         named.add(str(term.value))
     return named

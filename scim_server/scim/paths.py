@@ -65,7 +65,9 @@ def resolve(resource_type: ResourceType, text: str, *, bare_extensions: bool = F
         return AttributePath(extension, attribute)
     sub = attribute.by_key.get(sub_name.lower())
     if sub is None:
-        raise InvalidPath(f"{_short(text)} is no attribute of {resource_type.name}: {attribute.name} has no {_short(sub_name)}.")
+        raise InvalidPath(
+            f"{_short(text)} is no attribute of {resource_type.name}: {attribute.name} has no {_short(sub_name)}."
+        )
     return AttributePath(extension, attribute, sub)
 
 

@@ -44,7 +44,9 @@ def _complex(name: str, description: str, *subs: Attribute, **more: Any) -> Attr
 
 def _primary(of: str) -> Attribute:
     return Attribute(
-        "primary", Type.BOOLEAN, description=f"Whether this is the preferred {of}; true for one value at most."
+        "primary",
+        Type.BOOLEAN,
+        description=f"Whether this is the preferred {of}; true for one value at most.",
     )
 
 

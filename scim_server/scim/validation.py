@@ -105,7 +105,9 @@ class Reader:
 
     def object(self, attribute: Attribute, value: Any, at: str) -> Json | None:
         if not isinstance(value, dict) and self.settings.lenient:
-            value = self.applied("complex_value_as_text", value, dialects.complex_value_as_text(attribute, value))
+            value = self.applied(
+                "complex_value_as_text", value, dialects.complex_value_as_text(attribute, value)
+            )
         if not isinstance(value, dict):
             raise InvalidValue(f"{at} must be an object.")
         if attribute.key == "manager" and self.settings.lenient:
@@ -185,7 +187,9 @@ def for_replacement(
     _keep_immutable(resource_type.attributes, current, document)
     for extension in resource_type.extensions:
         if extension.id in current:
-            _keep_immutable(extension.attributes, current[extension.id], document.setdefault(extension.id, {}))
+            _keep_immutable(
+                extension.attributes, current[extension.id], document.setdefault(extension.id, {})
+            )
     return finished(resource_type, document)
 
 

@@ -53,7 +53,14 @@ from scim_server.store.tables import (
     memberships,
     users,
 )
-from scim_server.store.text_functions import by_code_point, contains_text, ends_with_text, json_flag, json_member, starts_with_text
+from scim_server.store.text_functions import (
+    by_code_point,
+    contains_text,
+    ends_with_text,
+    json_flag,
+    json_member,
+    starts_with_text,
+)
 from seat_policy import UNASSIGNED
 
 Binder = Callable[[Any], Any]
@@ -284,13 +291,17 @@ class _Translation:
     # -- rows of multi-valued attributes
 
     def some_row(
-        self, path: AttributePath, predicate: Callable[[Callable[[AttributePath], Operand]], ColumnElement[bool]]
+        self,
+        path: AttributePath,
+        predicate: Callable[[Callable[[AttributePath], Operand]], ColumnElement[bool]],
     ) -> ColumnElement[bool]:
         """Return the condition that at least one element of a multi-valued attribute satisfies a predicate."""
         assert path.attribute is not None
         if path.extension is None and path.attribute.key == self.resource_type.relation:
             return self.table.c.id.in_(
-                select(memberships.c.group_id).where(_in_organization(memberships), predicate(self.member_row))
+                select(memberships.c.group_id).where(
+                    _in_organization(memberships), predicate(self.member_row)
+                )
             )
         if self.is_user and path.extension is None and path.attribute.key == "groups":
             return self.table.c.id.in_(
@@ -300,9 +311,7 @@ class _Translation:
                     (groups.c.organization_id == memberships.c.organization_id)
                     & (groups.c.id == memberships.c.group_id),
                 )
-                .where(
-                    _in_organization(memberships), _in_organization(groups), predicate(self.group_row)
-                )
+                .where(_in_organization(memberships), _in_organization(groups), predicate(self.group_row))
             )
         return self.table.c.id.in_(
             select(attribute_values.c.resource_id).where(
@@ -355,7 +364,9 @@ class _Translation:
                 attribute_values.c.attribute == attribute_key(path),
                 attribute_values.c.resource_id == self.table.c.id,
             )
-            .order_by(func.coalesce(attribute_values.c.is_primary, false()).desc(), attribute_values.c.ordinal)
+            .order_by(
+                func.coalesce(attribute_values.c.is_primary, false()).desc(), attribute_values.c.ordinal
+            )
             .limit(1)
             .correlate(self.table)
             .scalar_subquery()
@@ -406,7 +417,9 @@ def _in_organization(table: Table) -> ColumnElement[bool]:
     return table.c.organization_id == bindparam("organization_id")
 
 
-def _as_compared(attribute: Attribute, column: ColumnElement[Any], values: tuple[str, ...]) -> ColumnElement[Any]:
+def _as_compared(
+    attribute: Attribute, column: ColumnElement[Any], values: tuple[str, ...]
+) -> ColumnElement[Any]:
     """Return a column of a few known texts as a filter compares it: folded where case does not count."""
     if not attribute.is_folded:
         return column

@@ -44,7 +44,12 @@ def find(
         where.append(_STATUS[status] if status in _STATUS else assignments.c.status == status)
     if q is not None:
         part = bindparam("q", fold(q))
-        where.append(or_(contains_text(users.c.user_name_key, part), contains_text(func.coalesce(users.c.display_name_key, ""), part)))
+        where.append(
+            or_(
+                contains_text(users.c.user_name_key, part),
+                contains_text(func.coalesce(users.c.display_name_key, ""), part),
+            )
+        )
     if group_id is not None:
         where.append(users.c.id.in_(_members_of(organization_id, group_id)))
     statement = SELECT_USERS.where(*where).order_by(users.c.id).limit(limit)

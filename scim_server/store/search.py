@@ -170,11 +170,17 @@ def _statements(
     where = [table.c.organization_id == bindparam("organization_id")]
     if condition is not None:
         where.append(condition.clause)
-    key: ColumnElement[Any] = literal(None) if order is None else filter_sql.sort_key(resource_type, order.path)
+    key: ColumnElement[Any] = (
+        literal(None) if order is None else filter_sql.sort_key(resource_type, order.path)
+    )
     page = (SELECT_USERS if is_user else SELECT_GROUPS).add_columns(key.label("sort_key")).where(*where)
     if seeks is not None:
         page = page.where(_behind(table.c.id, key, order, seeks))
-    page = page.order_by(*_ordering(table.c.id, key, order)).limit(bindparam("limit")).offset(bindparam("offset"))
+    page = (
+        page.order_by(*_ordering(table.c.id, key, order))
+        .limit(bindparam("limit"))
+        .offset(bindparam("offset"))
+    )
     source = users_with_seats if is_user and condition is not None else table
     count = select(func.count()).select_from(source).where(*where)
     return _Statements(page, count, condition)

@@ -83,7 +83,9 @@ def _starts_with(element: starts_with_text, compiler: Any, **kw: Any) -> str:
 @compiles(ends_with_text)
 def _ends_with(element: ends_with_text, compiler: Any, **kw: Any) -> str:
     text, part = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"(length({text}) >= length({part}) AND substr({text}, length({text}) - length({part}) + 1) = {part})"
+    return (
+        f"(length({text}) >= length({part}) AND substr({text}, length({text}) - length({part}) + 1) = {part})"
+    )
 
 
 @compiles(json_member)

@@ -198,9 +198,7 @@ def find_by_name(tx: Connection, organization_id: str, user_name: str) -> UserRe
     return None if row is None else record_of(row)
 
 
-def find_inactive_by_external_id(
-    tx: Connection, organization_id: str, external_id: str
-) -> UserRecord | None:
+def find_inactive_by_external_id(tx: Connection, organization_id: str, external_id: str) -> UserRecord | None:
     """Return the oldest inactive user of this externalId."""
     parameters = {"organization_id": organization_id, "external_id": external_id}
     row = tx.execute(_GET_INACTIVE_BY_EXTERNAL_ID, parameters).mappings().one_or_none()

@@ -33,16 +33,16 @@ PUBLIC = frozenset(
         "health.alive",
         "health.ready",
         "health.metrics",
-        "scim.service_provider_config",
-        "scim.resource_types",
-        "scim.resource_type",
-        "scim.schemas",
-        "scim.schema",
+        "discovery.show_service_provider_config",
+        "discovery.list_resource_types",
+        "discovery.show_resource_type",
+        "discovery.list_schemas",
+        "discovery.show_schema",
         "api-docs.openapi_json",
     }
 )
 # Of those, the ones that say more to somebody with a token: the organization's own extensions.
-PERSONAL = frozenset(endpoint for endpoint in PUBLIC if endpoint.startswith("scim."))
+PERSONAL = frozenset(endpoint for endpoint in PUBLIC if endpoint.startswith("discovery."))
 
 ADMINS = frozenset({"admin", "owner", "primary_owner"})
 OWNERS = frozenset({"owner", "primary_owner"})

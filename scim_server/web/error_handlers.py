@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 
 from scim_server import errors
 from scim_server.scim.values import Json
+from scim_server.web.http import scim_media_type
 from scim_server.web.middleware import REQUEST_ID, HeadersTooLarge, UriTooLong
 
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
@@ -89,7 +90,9 @@ def _of_werkzeug(error: HTTPException) -> Failure:
     if status == 422 and "messages" in data:
         return _invalid_body(data["messages"])
     headers = {
-        name: value for name, value in error.get_headers() if name.lower() not in ("content-type", "content-length")
+        name: value
+        for name, value in error.get_headers()
+        if name.lower() not in ("content-type", "content-length")
     }
     detail = _DETAILS.get(status) or error.description or HTTPStatus(status).phrase
     return Failure(status, HTTPStatus(status).name.lower(), detail, headers=headers)
@@ -132,10 +135,12 @@ def problem(failure: Failure, request_id: str) -> Json:
     }
 
 
-def failure_response(failure: Failure, path: str, request_id: str) -> Response:
-    """Return a failure in the form that belongs to an address."""
+def failure_response(
+    failure: Failure, path: str, request_id: str, media_type: str = "application/scim+json"
+) -> Response:
+    """Return a failure in the form that belongs to an address; ``media_type`` is that of a SCIM Error."""
     if path == SCIM_ROOT or path.startswith(SCIM_ROOT + "/"):
-        body, content_type = scim_error(failure), "application/scim+json"
+        body, content_type = scim_error(failure), media_type
     else:
         body, content_type = problem(failure, request_id), "application/problem+json"
     return Response(
@@ -151,7 +156,7 @@ def register(app: Flask, log: Any) -> None:
         request_id = request.environ[REQUEST_ID]
         if failure.code == "internal_error":
             log.error("unexpected error", request_id=request_id, method=request.method, exc_info=error)
-        return failure_response(failure, request.path, request_id)
+        return failure_response(failure, request.path, request_id, scim_media_type())
 
     app.register_error_handler(HTTPException, handle)
     app.register_error_handler(Exception, handle)

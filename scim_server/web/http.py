@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import orjson
 from flask import Response, current_app, g, request
+from flask.json.provider import JSONProvider
 from structlog.typing import FilteringBoundLogger
 from werkzeug.exceptions import UnsupportedMediaType
 
@@ -18,6 +19,7 @@ from scim_server.observability import Metrics
 from scim_server.operations.representation import Rendered
 from scim_server.scim import json_text
 from scim_server.scim.conditions import Tags, entity_tag, tags_of
+from scim_server.scim.dialects import ForceMediaType
 from scim_server.scim.values import Json
 
 P = ParamSpec("P")
@@ -106,7 +108,13 @@ def if_none_match() -> Tags | None:
 
 
 def scim_media_type() -> str:
-    """Return what the client accepts: SCIM's media type, unless only plain JSON is named (RFC 7644 §3.8)."""
+    """Return what the client accepts: SCIM's media type, unless only plain JSON is named (RFC 7644 §3.8).
+
+    A token may say otherwise, for a client that does not.
+    """
+    call: Call | None = g.get("call")
+    if call is not None and call.client.force_media_type is not ForceMediaType.NONE:
+        return call.client.force_media_type.value
     accept: str = request.environ.get("HTTP_ACCEPT", "").lower()
     if PLAIN_JSON in accept and SCIM_JSON not in accept and "*" not in accept:
         return PLAIN_JSON
@@ -139,3 +147,16 @@ def no_content() -> Response:
 
 def json_response(body: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(body), status, content_type=PLAIN_JSON)
+
+
+class OrjsonProvider(JSONProvider):
+    """Flask's own JSON, for what flask-smorest answers."""
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        return orjson.dumps(obj).decode()
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        return orjson.loads(s)
+
+    def response(self, *args: Any, **kwargs: Any) -> Response:
+        return json_response(self._prepare_response_obj(args, kwargs))

@@ -113,7 +113,9 @@ def refusal_of(environ: Environ, bounds: Bounds) -> Exception | None:
     """Return why a request goes no further, None where nothing speaks against it."""
     path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
     if len(path) + len(query) > bounds.url:
-        return UriTooLong(f"The address is longer than {bounds.url} bytes; use POST /.search for long queries.")
+        return UriTooLong(
+            f"The address is longer than {bounds.url} bytes; use POST /.search for long queries."
+        )
     if sum(len(key) + len(str(environ[key])) for key in environ if key.startswith("HTTP_")) > bounds.headers:
         return HeadersTooLarge(f"The headers are larger than {bounds.headers} bytes.")
     if "\0" in path or "%00" in query:
@@ -152,7 +154,9 @@ class BoundedInput:
 
     def read(self, size: int | None = -1) -> bytes:
         wanted = self._wanted(size)
-        return self._checked(self._read_all(wanted) if size is None or size < 0 else self._stream.read(wanted))
+        return self._checked(
+            self._read_all(wanted) if size is None or size < 0 else self._stream.read(wanted)
+        )
 
     def readline(self, size: int | None = -1) -> bytes:
         return self._checked(self._stream.readline(self._wanted(size)))

@@ -81,7 +81,9 @@ class SetSeatSchema(Schema):
         load_default=None, allow_none=True, strict=True, validate=validate.Range(0, 86400)
     )
     expires_at = Instant(load_default=None, allow_none=True)
-    purchase = Flag(load_default=False, metadata={"description": "Buy the seat where none is free; takes an owner."})
+    purchase = Flag(
+        load_default=False, metadata={"description": "Buy the seat where none is free; takes an owner."}
+    )
 
 
 @members.route("/members", methods=["GET"])

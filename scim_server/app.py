@@ -1,0 +1,98 @@
+"""create_app(): the only place where the parts meet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from flask import Flask, current_app, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from scim_server.config import Config
+from scim_server.observability import Metrics, make_log
+from scim_server.store import schema
+from scim_server.store.database import Database
+from scim_server.web import authentication, error_handlers, http
+from scim_server.web.access_log import AccessLog
+from scim_server.web.admin import api
+from scim_server.web.bulk import bulk
+from scim_server.web.health import health
+from scim_server.web.http import OrjsonProvider, Services
+from scim_server.web.login_hooks import login_hooks
+from scim_server.web.middleware import REQUEST_ID, Bounds, Environ, FrontDoor, Wsgi
+from scim_server.web.scim_api import scim_api
+from scim_server.web.scim_discovery import discovery
+
+Clock = Callable[[], datetime]
+
+
+def create_app(settings: Mapping[str, Any] | None = None, *, clock: Clock | None = None) -> Flask:
+    """Return the WSGI application.
+
+    ``settings`` override what the environment says. ``clock`` returns an aware datetime in UTC; all
+    that depends on time asks it. On SQLite the database is made and upgraded here, which a
+    server with a database of its own does by ``scim-server db upgrade``.
+    """
+    config = Config.from_environment() if settings is None else Config.from_mapping(settings)
+    database = Database(config.database_url, pool_size=config.pool_size, durability=config.durability)
+    if database.is_sqlite:
+        schema.upgrade(database)
+    log = make_log(config.log_level)
+    services = Services(
+        config=config,
+        database=database,
+        clock=clock or _now,
+        metrics=Metrics(),
+        log=log,
+        schema_is_current=lambda: schema.is_current(database),
+    )
+    return _assemble(services)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _assemble(services: Services) -> Flask:
+    app = Flask("scim_server", static_folder=None, template_folder=None)
+    app.json = OrjsonProvider(app)
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # the front door has merged them, without a redirect
+    http.provide(app.extensions, services)
+    for blueprint in (scim_api, discovery, bulk, login_hooks, health):
+        app.register_blueprint(blueprint)
+    api.register(app, version("scim-seats"))
+    access_log = AccessLog(services.log, services.metrics)
+    error_handlers.register(app, services.log)
+    app.before_request(_authenticate)
+    app.after_request(access_log.finish)
+    _put_the_front_door_before(app, services, access_log)
+    return app
+
+
+def _authenticate() -> None:
+    authentication.authenticate(current_app.view_functions.get(request.endpoint or ""))
+
+
+def _put_the_front_door_before(app: Flask, services: Services, access_log: AccessLog) -> None:
+    def refuse(environ: Environ, refusal: Exception) -> Wsgi:
+        failure = error_handlers.failure_of(refusal)
+        path = environ.get("PATH_INFO", "")
+        response = error_handlers.failure_response(failure, path, environ[REQUEST_ID])
+        access_log.note(environ, response)
+        return response
+
+    inner: Any = app.wsgi_app
+    hops = services.config.trusted_proxies
+    if hops:
+        inner = ProxyFix(inner, x_for=hops, x_proto=hops, x_host=hops, x_port=0, x_prefix=0)
+    front_door = FrontDoor(
+        inner,
+        bounds=Bounds(body=services.config.max_body_bytes),
+        process_environment=dict(os.environ),
+        refuse=refuse,
+    )
+    app.wsgi_app = front_door  # type: ignore[method-assign]

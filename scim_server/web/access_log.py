@@ -1,0 +1,88 @@
+"""The end of every request: constant headers, one line in the log, the metrics.
+
+The line says who asked for what and how it went. It names the route's template and the
+query parameters that were used, and never their values: a filter holds names and addresses
+of people. Ids that stand in an address are those of resources, and are left out as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any
+
+from flask import Response, g, request
+from structlog.typing import FilteringBoundLogger
+
+from scim_server.call import Call
+from scim_server.observability import Metrics
+from scim_server.web.middleware import REQUEST_ID, STARTED
+from scim_server.web.parameters import KNOWN, parameters
+
+# The answers are JSON for programs: nothing may store, sniff, frame or refer to them.
+SECURITY_HEADERS: Mapping[str, str] = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=31536000",
+    "X-Content-Type-Options": "nosniff",
+}
+UNROUTED = "(none)"
+_MAX_USER_AGENT = 120
+
+
+class AccessLog:
+    """Notes every request of an application."""
+
+    def __init__(self, log: FilteringBoundLogger, metrics: Metrics) -> None:
+        self._log = log
+        self._metrics = metrics
+
+    def finish(self, response: Response) -> Response:
+        """Complete the answer to a request that reached Flask, and note it."""
+        call: Call | None = g.get("call")
+        more: dict[str, Any] = {}
+        if call is not None:
+            more = {"organization": call.organization_id, "token": call.token_id}
+            if call.notes:
+                more["deviations"] = sorted(set(call.notes))
+        if request.query_string:
+            more["parameters"] = [name for name in KNOWN if name.lower() in parameters()]
+        rule = request.url_rule
+        self.note(
+            request.environ,
+            response,
+            route=UNROUTED if rule is None else rule.rule,
+            notes=() if call is None else call.notes,
+            **more,
+        )
+        return response
+
+    def note(
+        self,
+        environ: Mapping[str, Any],
+        response: Response,
+        *,
+        route: str = UNROUTED,
+        notes: Any = (),
+        **more: Any,
+    ) -> None:
+        """Set the headers that every answer has, write the line, count the request."""
+        request_id = environ[REQUEST_ID]
+        response.headers.update(SECURITY_HEADERS)
+        response.headers["X-Request-Id"] = request_id
+        seconds = perf_counter() - environ[STARTED]
+        method = environ["REQUEST_METHOD"]
+        self._metrics.observe(method, route, response.status_code, seconds, notes)
+        self._log.info(
+            "request",
+            request_id=request_id,
+            method=method[:16],
+            route=route,
+            status=response.status_code,
+            duration_ms=round(seconds * 1000, 2),
+            address=environ.get("REMOTE_ADDR"),
+            user_agent=environ.get("HTTP_USER_AGENT", "")[:_MAX_USER_AGENT],
+            **more,
+        )
