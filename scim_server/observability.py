@@ -49,7 +49,7 @@ class Metrics:
         )
 
     def observe(self, method: str, route: str, status: int, seconds: float, notes: Iterable[str]) -> None:
-        """Count one request. ``route`` is the template of the URL, so that the number of series is bounded."""
+        """Count one request. ``route`` is the template of the URL, which bounds the number of series."""
         method = method if method in _METHODS else "OTHER"
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)

@@ -70,7 +70,8 @@ class AccessLog:
     ) -> None:
         """Set the headers that every answer has, write the line, count the request."""
         request_id = environ[REQUEST_ID]
-        response.headers.update(SECURITY_HEADERS)
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
         response.headers["X-Request-Id"] = request_id
         seconds = perf_counter() - environ[STARTED]
         method = environ["REQUEST_METHOD"]

@@ -39,6 +39,7 @@ PUBLIC = frozenset(
         "discovery.list_schemas",
         "discovery.show_schema",
         "api-docs.openapi_json",
+        "admin-page.show",
     }
 )
 # Of those, the ones that say more to somebody with a token: the organization's own extensions.

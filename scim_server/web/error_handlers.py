@@ -99,7 +99,7 @@ def _of_werkzeug(error: HTTPException) -> Failure:
 
 
 def _invalid_body(messages: Any) -> Failure:
-    """Name every member that is wrong; webargs says in which part of the request it stood, which is dropped."""
+    """Name every member that is wrong; webargs puts the part of the request before it, which is dropped."""
     found = dict(messages) if isinstance(messages, Mapping) else {"_schema": messages}
     for location in ("json", "query"):
         if isinstance(found.get(location), Mapping):

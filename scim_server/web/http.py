@@ -126,7 +126,7 @@ def scim_response(body: bytes, status: int = 200, headers: Mapping[str, str] | N
 
 
 def resource_response(rendered: Rendered, status: int = 200) -> Response:
-    """Answer with a resource, its address and its version (RFC 7644 §3.1, §3.14); 204 where no body is wanted."""
+    """Answer with a resource, its address and its version (RFC 7644 §3.14); 204 where no body is wanted."""
     headers = {"ETag": entity_tag(rendered.version), "Location": rendered.location}
     if rendered.body is None:
         return Response(b"", 204, headers)

@@ -37,7 +37,7 @@ class EmailSchema(_Claims):
 
 
 class LoginSchema(_Claims):
-    """Who has signed in. ``groups`` holds ids, externalIds or display names; absent says nothing of groups."""
+    """Who has signed in. ``groups``: ids, externalIds or display names; absent says nothing of them."""
 
     userName = fields.String(required=True, validate=validate.Length(min=1))
     externalId = fields.String(allow_none=True)

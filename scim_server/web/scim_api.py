@@ -1,4 +1,4 @@
-"""The endpoints of RFC 7644 §3.2 for resources: ``/Users``, ``/Groups``, ``/Me``, and queries over all of them."""
+"""The endpoints of resources (RFC 7644 §3.2): ``/Users``, ``/Groups``, ``/Me``, queries over all."""
 
 from __future__ import annotations
 

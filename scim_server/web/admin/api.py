@@ -10,12 +10,13 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask
-from flask_smorest import Api
-from flask_smorest.utils import prepare_response
+from flask_smorest import Api  # type: ignore[import-untyped]
+from flask_smorest.utils import prepare_response  # type: ignore[import-untyped]
 
 from scim_server.web.admin.mappings import mappings
 from scim_server.web.admin.members import members
 from scim_server.web.admin.organization import organization
+from scim_server.web.admin.page import page
 from scim_server.web.admin.schemas import Instant, ProblemSchema
 from scim_server.web.admin.seats import seats
 
@@ -60,3 +61,4 @@ def register(app: Flask, version: str) -> None:
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint, url_prefix=PREFIX)
+    app.register_blueprint(page)

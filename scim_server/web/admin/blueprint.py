@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 from flask import Request
-from flask_smorest import Blueprint
+from flask_smorest import Blueprint  # type: ignore[import-untyped]
 from marshmallow import Schema
 from webargs.flaskparser import FlaskParser
 
 from scim_server.web.http import json_body
+
+View = TypeVar("View", bound=Callable[..., Any])
+SchemaType = type[Schema]
 
 
 class _Parser(FlaskParser):
@@ -20,6 +24,27 @@ class _Parser(FlaskParser):
 
 
 class AdminBlueprint(Blueprint):  # type: ignore[misc]
-    """A flask-smorest blueprint: ``arguments`` and ``response`` check, convert and describe."""
+    """A flask-smorest blueprint: each decorator checks or converts, and describes (OpenAPI)."""
 
     ARGUMENTS_PARSER = _Parser()
+
+    def call(self, method: str, rule: str) -> Callable[[View], View]:
+        """Lead a method of an address to a view."""
+        return cast(Callable[[View], View], self.route(rule, methods=[method]))
+
+    def body(self, schema: SchemaType) -> Callable[[View], View]:
+        """Check the body and hand it to the view; members that the schema does not know are refused."""
+        return cast(Callable[[View], View], self.arguments(schema))
+
+    def query(self, schema: SchemaType) -> Callable[[View], View]:
+        """Check the query parameters and hand them to the view."""
+        return cast(Callable[[View], View], self.arguments(schema, location="query"))
+
+    def answer(self, schema: SchemaType | None, status: int = 200) -> Callable[[View], View]:
+        """Write what the view returns by a schema."""
+        return cast(Callable[[View], View], self.response(status, schema))
+
+    def also(self, status: int, schema: SchemaType, description: str) -> Callable[[View], View]:
+        """Describe another answer, which the view makes itself."""
+        decorator = self.alt_response(status, schema=schema, description=description, success=True)
+        return cast(Callable[[View], View], decorator)

@@ -28,7 +28,7 @@ class MappingSchema(Schema):
 
 
 class SetMappingSchema(Schema):
-    """``priority`` counts where mapping_conflict is priority, the lowest first; no mapping makes a primary owner."""
+    """``priority`` counts where mapping_conflict is priority, the lowest first."""
 
     tier = fields.String(required=True)
     priority = fields.Integer(
@@ -39,30 +39,30 @@ class SetMappingSchema(Schema):
     )
 
 
-@mappings.route("/mappings", methods=["GET"])
-@mappings.arguments(PageSchema, location="query")
-@mappings.response(200, page_of(MappingSchema))
+@mappings.call("GET", "/mappings")
+@mappings.query(PageSchema)
+@mappings.answer(page_of(MappingSchema))
 def list_mappings(query: dict[str, Any]) -> Listing:
     """List the groups that are mapped to a tier"""
     return look(seat_rules.mappings, query["page"])
 
 
-@mappings.route("/mappings/<group_id>", methods=["PUT"])
+@mappings.call("PUT", "/mappings/<group_id>")
 @owners_only
-@mappings.arguments(DryRunSchema, location="query")
-@mappings.arguments(SetMappingSchema)
-@mappings.response(200, MappingSchema)
+@mappings.query(DryRunSchema)
+@mappings.body(SetMappingSchema)
+@mappings.answer(MappingSchema)
 def put_mapping(query: dict[str, Any], body: dict[str, Any], group_id: str) -> dict[str, Any] | Response:
     """Map a group to a tier; its members are evaluated at once"""
     answer = perform(seat_rules.set_mapping, group_id, **body, **query)
     return json_response(_CHANGES.dump(answer)) if query["dry_run"] else answer
 
 
-@mappings.route("/mappings/<group_id>", methods=["DELETE"])
+@mappings.call("DELETE", "/mappings/<group_id>")
 @owners_only
-@mappings.arguments(DryRunSchema, location="query")
-@mappings.response(204)
-@mappings.alt_response(200, schema=ChangesSchema, description="With dry_run", success=True)
+@mappings.query(DryRunSchema)
+@mappings.answer(None, 204)
+@mappings.also(200, ChangesSchema, "With dry_run")
 def delete_mapping(query: dict[str, Any], group_id: str) -> Response:
     """Forget a group's mapping; its members are evaluated at once"""
     answer = perform(seat_rules.delete_mapping, group_id, **query)

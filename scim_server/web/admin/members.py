@@ -86,31 +86,31 @@ class SetSeatSchema(Schema):
     )
 
 
-@members.route("/members", methods=["GET"])
-@members.arguments(MembersQuerySchema, location="query")
-@members.response(200, page_of(MemberSchema))
+@members.call("GET", "/members")
+@members.query(MembersQuerySchema)
+@members.answer(page_of(MemberSchema))
 def list_members(query: dict[str, Any]) -> Listing:
     """List members, those who joined first at the head"""
     return look(operations.search, query.pop("page"), **query)
 
 
-@members.route("/members/<member_id>", methods=["GET"])
-@members.response(200, MemberSchema)
+@members.call("GET", "/members/<member_id>")
+@members.answer(MemberSchema)
 def get_member(member_id: str) -> dict[str, Any]:
     """Look at a member"""
     return look(operations.get, member_id)
 
 
-@members.route("/members/<member_id>/seat", methods=["GET"])
-@members.response(200, MemberSeatSchema)
+@members.call("GET", "/members/<member_id>/seat")
+@members.answer(MemberSeatSchema)
 def get_seat(member_id: str) -> dict[str, Any]:
     """Look at a member's seat and at why it is this one"""
     return look(seat_rules.seat_of, member_id)
 
 
-@members.route("/members/<member_id>/seat", methods=["PUT"])
-@members.arguments(SetSeatSchema)
-@members.response(200, MemberSeatSchema)
+@members.call("PUT", "/members/<member_id>/seat")
+@members.body(SetSeatSchema)
+@members.answer(MemberSeatSchema)
 def put_seat(body: dict[str, Any], member_id: str) -> dict[str, Any]:
     """Give a member a tier; it stays until it is cleared"""
     if body["purchase"]:
@@ -118,8 +118,8 @@ def put_seat(body: dict[str, Any], member_id: str) -> dict[str, Any]:
     return perform(seat_rules.set_override, member_id, **body)
 
 
-@members.route("/members/<member_id>/seat", methods=["DELETE"])
-@members.response(200, MemberSeatSchema)
+@members.call("DELETE", "/members/<member_id>/seat")
+@members.answer(MemberSeatSchema)
 def delete_seat(member_id: str) -> dict[str, Any]:
     """Let the rules decide about a member again"""
     return perform(seat_rules.clear_override, member_id)

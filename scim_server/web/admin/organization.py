@@ -44,17 +44,17 @@ class SettingsSchema(Schema):
     settings = fields.Dict(keys=fields.String(), required=True)
 
 
-@organization.route("/organization", methods=["GET"])
-@organization.response(200, OrganizationSchema)
+@organization.call("GET", "/organization")
+@organization.answer(OrganizationSchema)
 def get_organization() -> dict[str, Any]:
     """Look at the organization and all its settings"""
     return look(organizations.get)
 
 
-@organization.route("/organization", methods=["PATCH"])
+@organization.call("PATCH", "/organization")
 @owners_only
-@organization.arguments(SettingsSchema)
-@organization.response(200, OrganizationSchema)
+@organization.body(SettingsSchema)
+@organization.answer(OrganizationSchema)
 def patch_organization(body: dict[str, Any]) -> dict[str, Any]:
     """Change settings; whom that concerns is evaluated at once"""
     return perform(organizations.change_settings, body["settings"])

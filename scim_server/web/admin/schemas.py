@@ -52,7 +52,7 @@ class PageSchema(Schema):
 
     @post_load
     def make(self, values: dict[str, Any], **kwargs: Any) -> Any:
-        """Make the Page; a schema with more members keeps them beside it, and takes an empty one as absent."""
+        """Make the Page; what else a schema asks stands beside it, None where it is empty."""
         page = Page(values.pop("limit"), values.pop("cursor") or None)
         return {"page": page, **{name: value or None for name, value in values.items()}}
 

@@ -64,24 +64,24 @@ class HistoryQuerySchema(PageSchema):
     member_id = fields.String(load_default=None)
 
 
-@seats.route("/seats", methods=["GET"])
-@seats.response(200, OverviewSchema)
+@seats.call("GET", "/seats")
+@seats.answer(OverviewSchema)
 def get_seats() -> dict[str, Any]:
     """Look at each tier's seats, highest rank first"""
     return look(operations.overview)
 
 
-@seats.route("/seats/waiting", methods=["GET"])
-@seats.arguments(PageSchema, location="query")
-@seats.response(200, page_of(WaitingSchema))
+@seats.call("GET", "/seats/waiting")
+@seats.query(PageSchema)
+@seats.answer(page_of(WaitingSchema))
 def list_waiting(query: dict[str, Any]) -> Listing:
     """List who waits, in the order in which they are served"""
     return look(operations.waiting, query["page"])
 
 
-@seats.route("/seats/events", methods=["GET"])
-@seats.arguments(HistoryQuerySchema, location="query")
-@seats.response(200, page_of(SeatEventSchema))
+@seats.call("GET", "/seats/events")
+@seats.query(HistoryQuerySchema)
+@seats.answer(page_of(SeatEventSchema))
 def list_seat_events(query: dict[str, Any]) -> Listing:
     """List what happened to seats, oldest first"""
     return look(operations.history, query["page"], query["member_id"])
