@@ -102,9 +102,10 @@ def create_token(
     if member_id is not None:
         users.get(tx, call.organization_id, member_id)
     token = PREFIX + secrets.token_urlsafe(32)
+    token_id = new_id()
     row = {
         "organization_id": call.organization_id,
-        "id": new_id(),
+        "id": token_id,
         "kind": kind,
         "role": role,
         "member_id": member_id,
@@ -115,7 +116,7 @@ def create_token(
         "expires_at": expires_at,
     }
     store.insert_token(tx, row)
-    event_log.append(tx, call, [TokenCreated(row["id"], kind, role)])
+    event_log.append(tx, call, [TokenCreated(token_id, kind, role)])
     return {**_described(row), "token": token}
 
 

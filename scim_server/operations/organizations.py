@@ -14,7 +14,8 @@ from scim_server.call import Call
 from scim_server.errors import InvalidSetting
 from scim_server.events import OrganizationCreated, SettingsChanged
 from scim_server.ids import new_id
-from scim_server.operations import access, seats
+from scim_server.operations import access
+from scim_server.operations import seats as seat_operations
 from scim_server.store import event_log
 from scim_server.store import organizations as store
 from scim_server.store import seats as seat_store
@@ -53,8 +54,9 @@ def create(
     tiers = _tiers_of(seats, prices)
     _check_zone(time_zone)
     _checked(settings, {}, [tier.tier for tier in tiers])
+    organization_id = new_id()
     row = {
-        "id": new_id(),
+        "id": organization_id,
         "name": name,
         "plan": plan,
         "billing": billing,
@@ -65,8 +67,8 @@ def create(
         "created_at": at,
     }
     store.insert_organization(tx, row, tiers)
-    call = access.system_call(row["id"], actor="command", at=at, request_id=request_id)
-    event_log.append(tx, call, [OrganizationCreated(row["id"], name)])
+    call = access.system_call(organization_id, actor="command", at=at, request_id=request_id)
+    event_log.append(tx, call, [OrganizationCreated(organization_id, name)])
     return get(tx, call)
 
 
@@ -102,7 +104,7 @@ def change_settings(tx: Connection, call: Call, values: Mapping[str, object]) ->
             {name: settings_as_values(before)[name] for name in sorted(changed)},
             {name: settings_as_values(after)[name] for name in sorted(changed)},
         )
-        event_log.append(tx, call, [event, *seats.after_new_settings(tx, call, changed)])
+        event_log.append(tx, call, [event, *seat_operations.after_new_settings(tx, call, changed)])
     return get(tx, call)
 
 
@@ -160,7 +162,7 @@ def _tiers_of(seats: Mapping[str, int], prices: Mapping[str, int]) -> list[Tier]
             allocated=seats[tier],
             used=0,
         )
-        for rank, tier in enumerate(reversed(seats), 1)
+        for rank, tier in enumerate(reversed(list(seats)), 1)
     ]
 
 

@@ -18,7 +18,7 @@ from scim_server.operations.representation import Rendered
 from scim_server.scim import cursors, filters, paths, projection
 from scim_server.scim.attributes import ResourceType, Returned
 from scim_server.scim.conditions import Tags
-from scim_server.scim.filters import Expression
+from scim_server.scim.filters import Expression, Nothing
 from scim_server.scim.paths import AttributePath
 from scim_server.scim.projection import Projection
 from scim_server.scim.values import Json
@@ -124,7 +124,7 @@ def _search_by_cursor(tx: Connection, call: Call, query: Query, limits: Limits) 
     hits = _in_order(hits, query)
     page = hits[:count]
     resources = _texts(tx, call, query, [record for record, _ in page])
-    members = {"totalResults": total, "itemsPerPage": len(resources)}
+    members: Json = {"totalResults": total, "itemsPerPage": len(resources)}
     if page and len(hits) > count:
         place = page[-1][1]
         members["nextCursor"] = cursors.seal(
@@ -185,7 +185,7 @@ def _searches(call: Call, query: Query) -> list[_Search]:
     return [
         _Search(call, type_, expressions[type_.name], orders.get(type_.name))
         for type_ in query.resource_types
-        if expressions[type_.name] is not None
+        if not isinstance(expressions[type_.name], Nothing)
     ]
 
 
@@ -216,7 +216,7 @@ def sort_path(resource_type: ResourceType, text: str) -> AttributePath:
         if value is None:
             raise InvalidValue(f"{text} is complex: name one of its sub-attributes.")
         path = AttributePath(path.extension, path.attribute, value)
-    if path.attribute.key in ("members", "groups", "schemas") and path.extension is None:
+    if path.key.partition(".")[0] in ("members", "groups", "schemas"):
         raise InvalidValue(f"{text} cannot be sorted by.")
     return path
 

@@ -19,7 +19,7 @@ from scim_server.store import event_log, groups, users
 from scim_server.store import seat_rules as store
 from scim_server.store import seats as seat_store
 from scim_server.store.seat_rules import Override, StoredMapping
-from seat_policy import UNASSIGNED, Member, OverridePolicy, Outcome, claim_of, explain
+from seat_policy import UNASSIGNED, Member, Outcome, OverridePolicy, claim_of, explain
 
 
 def seat_of(tx: Connection, call: Call, member_id: str) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def _change_mapping(
     undo.commit()
     if before != after:
         seat_store.touch_organization(tx, call.organization_id)
-    event = MappingSet(group_id, before and _mapping_shown(before), after and _mapping_shown(after))
+    event = MappingSet(group_id, _mapping_or_none(before), _mapping_or_none(after))
     happened: list[Event] = [event] if before != after else []
     happened += seats.save(tx, call, outcome, concerned, "mapping_changed")
     event_log.append(tx, call, happened)
@@ -210,6 +210,10 @@ def _override_shown(override: Override) -> dict[str, Any]:
         "reason": override.reason,
         "expires_at": override.expires_at,
     }
+
+
+def _mapping_or_none(mapping: StoredMapping | None) -> dict[str, Any] | None:
+    return None if mapping is None else _mapping_shown(mapping)
 
 
 def _mapping_shown(mapping: StoredMapping) -> dict[str, Any]:

@@ -30,7 +30,6 @@ from seat_policy import (
     settings_from,
 )
 
-
 SETTINGS_THAT_MOVE_SEATS = frozenset(
     {
         "group_mappings",

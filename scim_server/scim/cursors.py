@@ -28,7 +28,7 @@ def seal(
     )
 
 
-def open(  # noqa: A001 - the counterpart of seal
+def open(
     key: bytes, organization_id: str, fingerprint: str, count: int, cursor: str, at: datetime
 ) -> list[Any]:
     """Return the place that a cursor names.

@@ -24,7 +24,7 @@ from scim2_filter_parser.parser import SCIMParser
 from sly import Parser
 from sly.yacc import ParserMeta
 
-from scim_server.errors import InvalidFilter, InvalidPath, InvalidRequest
+from scim_server.errors import InvalidFilter, InvalidPath
 from scim_server.scim.attributes import Attribute, ResourceType, Returned, Type
 from scim_server.scim.paths import AttributePath, resolve
 from scim_server.scim.values import fold, parse_date_time

@@ -52,7 +52,7 @@ def resolve(resource_type: ResourceType, text: str, *, bare_extensions: bool = F
     extension, name = _split_urn(resource_type, text.strip())
     if not name:
         if extension is None:
-            raise InvalidPath(f"{_short(text)} names no attribute.")
+            raise InvalidPath(f"{shortened(text)!r} names no attribute.")
         return AttributePath(extension, None)
     attribute_name, dot, sub_name = name.partition(".")
     attributes = resource_type.by_key if extension is None else extension.by_key
@@ -60,27 +60,37 @@ def resolve(resource_type: ResourceType, text: str, *, bare_extensions: bool = F
     if attribute is None and extension is None and bare_extensions and ":" not in text:
         extension, attribute = _bare(resource_type, attribute_name)
     if attribute is None:
-        raise InvalidPath(f"{_short(text)} is no attribute of {resource_type.name}.")
+        raise InvalidPath(f"{shortened(text)} is no attribute of {resource_type.name}.")
     if not dot:
         return AttributePath(extension, attribute)
     sub = attribute.by_key.get(sub_name.lower())
     if sub is None:
         raise InvalidPath(
-            f"{_short(text)} is no attribute of {resource_type.name}: {attribute.name} has no {_short(sub_name)}."
+            f"{shortened(text)} is no attribute of {resource_type.name}: "
+            f"{attribute.name} has no sub-attribute {shortened(sub_name)!r}."
         )
     return AttributePath(extension, attribute, sub)
 
 
+def shortened(text: str) -> str:
+    """Return a client's text as an error message can show it: not too long, and always encodable."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= 100 else text[:100] + "…"
+
+
 def _split_urn(resource_type: ResourceType, text: str) -> tuple[Schema | None, str]:
-    """Split ``urn:…:User:name.familyName``; the URN of the base schema is the same as none."""
+    """Split ``urn:…:User:name.familyName``; the URN of the base schema is the same as none.
+
+    One URN can begin with another: the longest that fits counts.
+    """
     if ":" not in text:
         return None, text
     lower = text.lower()
-    for schema in resource_type.schemas:
-        if lower == schema.key or lower.startswith(schema.key + ":"):
-            rest = text[len(schema.key) + 1 :]
-            return (None if schema is resource_type.schema else schema), rest
-    raise InvalidPath(f"{_short(text)} begins with no schema of {resource_type.name}.")
+    found = [s for s in resource_type.schemas if lower == s.key or lower.startswith(s.key + ":")]
+    if not found or lower.endswith(":"):
+        raise InvalidPath(f"{shortened(text)} begins with no schema of {resource_type.name}.")
+    schema = max(found, key=lambda schema: len(schema.key))
+    return (None if schema is resource_type.schema else schema), text[len(schema.key) + 1 :]
 
 
 def _bare(resource_type: ResourceType, name: str) -> tuple[Schema | None, Attribute | None]:
@@ -88,7 +98,3 @@ def _bare(resource_type: ResourceType, name: str) -> tuple[Schema | None, Attrib
     if len(found) != 1:
         return None, None
     return found[0], found[0].by_key[name.lower()]
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 100 else text[:100] + "…"

@@ -133,7 +133,8 @@ class Reader:
             return values
         if not self.settings.lenient:
             raise InvalidValue(f"{at}: only one value can be primary.")
-        return self.applied("last_primary_wins", None, dialects.last_primary_wins(values))
+        self.note("last_primary_wins")
+        return dialects.last_primary_wins(values)
 
     def unknown(self, name: str) -> None:
         """An attribute that no schema defines is ignored or refused, and never stored."""

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 import orjson
@@ -93,7 +92,6 @@ def read(
     ]
 
 
-@cache
 def kind_of(event: type[Event]) -> str:
     """Return the name of an event in the log: ``SeatChanged`` is ``seat_changed``."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", event.__name__).lower()

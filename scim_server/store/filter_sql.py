@@ -39,7 +39,7 @@ from sqlalchemy import (
 from sqlalchemy.types import Boolean, Double
 
 from scim_server.scim.attributes import Attribute, ResourceType, Type
-from scim_server.scim.filters import And, Comparison, Expression, Not, Operator, Or, Present, ValuePath
+from scim_server.scim.filters import And, Comparison, Expression, Not, Nothing, Operator, Or, Present, ValuePath
 from scim_server.scim.paths import AttributePath
 from scim_server.scim.schemas import SEAT_URN
 from scim_server.scim.values import fold
@@ -160,6 +160,8 @@ class _Translation:
                 return self.some_row(path, lambda row: self.within(row, inner, negated=False))
             case Present(path):
                 return self.present(path)
+            case Nothing():
+                return false()
             case Comparison():
                 clause = self.comparison(expression)
                 return func.coalesce(clause, false(), type_=Boolean()) if negated else clause
@@ -169,7 +171,10 @@ class _Translation:
         if path.attribute is not None and path.attribute.key == "schemas" and path.extension is None:
             return self.schemas(comparison)
         if self.is_multi_valued(path):
-            return self.some_row(path, lambda row: self.compare(row(path), comparison))
+            matching = self.some_row(path, lambda row: self.compare(row(path), comparison))
+            if comparison.operator is Operator.NE:  # which is true of what is not there at all
+                return or_(matching, not_(self.some_row(path, lambda row: row(path).column.is_not(None))))
+            return matching
         return self.compare(self.operand(path), comparison)
 
     def present(self, path: AttributePath) -> ColumnElement[bool]:
@@ -204,8 +209,8 @@ class _Translation:
             case Comparison():
                 clause = self.compare(row(expression.path), expression)
                 return func.coalesce(clause, false(), type_=Boolean()) if negated else clause
-            case ValuePath():
-                raise AssertionError("a value path inside a value path does not parse")
+            case ValuePath() | Nothing():
+                raise AssertionError("neither stands inside a value path")
 
     # -- operators
 
@@ -378,9 +383,8 @@ class _Translation:
         matches = []
         for schema in self.resource_type.schemas:
             operand = operand_of(comparison.path.target, literal(schema.id, KeyText))
-            is_there = true() if schema.key == _SEAT or schema is self.resource_type.schema else None
-            if is_there is None:
-                is_there = self.in_search(schema.key).is_not(None)
+            always = schema.key == _SEAT or schema is self.resource_type.schema
+            is_there = true() if always else self.in_search(schema.key).is_not(None)
             self._literals = number
             matches.append(and_(is_there, self.compare(operand, comparison)))
         return or_(*matches)

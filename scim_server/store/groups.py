@@ -209,13 +209,16 @@ def lock(tx: Connection, organization_id: str, group_id: str) -> GroupRecord:
     return get(tx, organization_id, group_id)
 
 
+def lock_groups(tx: Connection, organization_id: str, group_ids: Sequence[str]) -> None:
+    """Hold the rows of some groups, in the order of their ids."""
+    if tx.dialect.name != "sqlite" and group_ids:
+        tx.execute(_LOCK_MANY, {"organization_id": organization_id, "ids": group_ids})
+
+
 def lock_groups_of(tx: Connection, organization_id: str, member_id: str) -> None:
     """Hold the rows of all groups that somebody is a member of, in the order of their ids."""
     if tx.dialect.name != "sqlite":
-        tx.execute(
-            _LOCK_MANY,
-            {"organization_id": organization_id, "ids": ids_of_member(tx, organization_id, member_id)},
-        )
+        lock_groups(tx, organization_id, ids_of_member(tx, organization_id, member_id))
 
 
 def find_named(tx: Connection, organization_id: str, names: Sequence[str]) -> list[str]:

@@ -43,7 +43,7 @@ def find(
     if status is not None:
         where.append(_STATUS[status] if status in _STATUS else assignments.c.status == status)
     if q is not None:
-        part = bindparam("q", fold(q))
+        part: ColumnElement[str] = bindparam("q", fold(q))
         where.append(
             or_(
                 contains_text(users.c.user_name_key, part),

@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Connection,
     Select,
@@ -24,7 +23,6 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    union_all,
 )
 
 from scim_server.scim.attributes import ResourceType
@@ -33,7 +31,7 @@ from scim_server.scim.paths import AttributePath
 from scim_server.store import filter_sql
 from scim_server.store.filter_sql import Condition
 from scim_server.store.groups import SELECT_GROUPS, GroupRecord
-from scim_server.store.tables import assignments, groups, users
+from scim_server.store.tables import groups, users
 from scim_server.store.users import SELECT_USERS, UserRecord, users_with_seats
 
 Record = UserRecord | GroupRecord

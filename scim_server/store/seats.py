@@ -8,13 +8,17 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, func, insert, select, tuple_, update
 
 from scim_server.store.arrays import among
 from scim_server.store.tables import (
+    Instant,
+    KeyText,
     assignments,
     group_mappings,
+    instant_of,
     memberships,
+    microseconds_of,
     organizations,
     seat_pools,
     users,
@@ -337,7 +341,7 @@ def waiting_counts(tx: Connection, organization_id: str) -> Mapping[str, int]:
     return {desired: count for desired, count in tx.execute(statement, {"organization_id": organization_id})}
 
 
-def _rules_of(rows: Sequence[Row[Any]]) -> Rules:
+def _rules_of(rows: Sequence[Any]) -> Rules:
     first = rows[0]
     return Rules(
         pools=tuple(Pool(row.tier, row.rank, row.allocated, row.used) for row in rows),
@@ -347,7 +351,7 @@ def _rules_of(rows: Sequence[Row[Any]]) -> Rules:
     )
 
 
-def _member_of(row: Row[Any], mappings: tuple[GroupMapping, ...]) -> Member:
+def _member_of(row: Any, mappings: tuple[GroupMapping, ...]) -> Member:
     return Member(
         id=row.id,
         created_at=row.created_at,

@@ -12,28 +12,28 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 
-class contains_text(FunctionElement[bool]):  # noqa: N801 - reads as the SQL function that it is
+class contains_text(FunctionElement[bool]):
     """Whether the first text contains the second."""
 
     type = Boolean()
     inherit_cache = True
 
 
-class starts_with_text(FunctionElement[bool]):  # noqa: N801
+class starts_with_text(FunctionElement[bool]):
     """Whether the first text begins with the second."""
 
     type = Boolean()
     inherit_cache = True
 
 
-class ends_with_text(FunctionElement[bool]):  # noqa: N801
+class ends_with_text(FunctionElement[bool]):
     """Whether the first text ends with the second."""
 
     type = Boolean()
     inherit_cache = True
 
 
-class json_member(FunctionElement[str]):  # noqa: N801
+class json_member(FunctionElement[str]):
     """The value of a key of a JSON object that is stored as text; null where it has no such key.
 
     On SQLite a text, number or 0/1, on PostgreSQL always a text.
@@ -43,7 +43,7 @@ class json_member(FunctionElement[str]):  # noqa: N801
     inherit_cache = True
 
 
-class json_flag(FunctionElement[bool]):  # noqa: N801
+class json_flag(FunctionElement[bool]):
     """The true or false of a key of a JSON object that is stored as text; null where it has no such key."""
 
     type = Boolean()
@@ -100,7 +100,7 @@ def _json_member_postgresql(element: json_member, compiler: Any, **kw: Any) -> s
     return f"(({document})::jsonb ->> {key})"
 
 
-class by_code_point(FunctionElement[str]):  # noqa: N801
+class by_code_point(FunctionElement[str]):
     """A text that is compared by code points whatever the collation of the database."""
 
     type = Text()

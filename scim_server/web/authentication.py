@@ -21,6 +21,7 @@ from scim_server.operations import access
 from scim_server.operations.access import Credential
 from scim_server.web.http import services
 from scim_server.web.middleware import REQUEST_ID
+from seat_policy import Action, Role, may
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -45,23 +46,25 @@ PUBLIC = frozenset(
 # Of those, the ones that say more to somebody with a token: the organization's own extensions.
 PERSONAL = frozenset(endpoint for endpoint in PUBLIC if endpoint.startswith("discovery."))
 
-ADMINS = frozenset({"admin", "owner", "primary_owner"})
-OWNERS = frozenset({"owner", "primary_owner"})
-_ROLES = "_roles_allowed"
+_ACTION = "_needs_action"
 
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,512}=*)", re.ASCII | re.IGNORECASE)
 _NO_TOKEN = "Send a valid token: Authorization: Bearer TOKEN."
 
 
-def owners_only(view: View) -> View:
-    """Close a route of the Admin API to plain administrators."""
-    setattr(view, _ROLES, OWNERS)
-    return view
+def needs(action: Action) -> Callable[[View], View]:
+    """Close a route of the Admin API to roles that may not do ``action``; without it, they may VIEW."""
+
+    def mark(view: View) -> View:
+        setattr(view, _ACTION, action)
+        return view
+
+    return mark
 
 
-def require_owner(call: Call) -> None:
-    """Raise Forbidden unless the caller may do what costs money or binds everybody."""
-    _require_role(call.role, OWNERS)
+def require(call: Call, action: Action) -> None:
+    """Raise Forbidden unless the caller's role may do ``action``."""
+    _require_role(call.role, action)
 
 
 def authenticate(view: Callable[..., Any] | None) -> None:
@@ -78,7 +81,7 @@ def authenticate(view: Callable[..., Any] | None) -> None:
     credential = _credential(now)
     _require_kind(credential, request.url_rule.rule)
     if credential.kind == Channel.ADMIN:
-        _require_role(credential.role, getattr(view, _ROLES, ADMINS))
+        _require_role(credential.role, getattr(view, _ACTION, Action.VIEW))
     g.call = _call_of(credential, now)
 
 
@@ -112,9 +115,10 @@ def _require_kind(credential: Credential, rule: str) -> None:
         raise Forbidden("This address is not for a token of this kind.")
 
 
-def _require_role(role: str | None, allowed: frozenset[str]) -> None:
-    if role not in allowed:
-        raise Forbidden(f"This takes one of these roles: {', '.join(sorted(allowed))}.")
+def _require_role(role: str | None, action: Action) -> None:
+    if role is None or not may(Role(role), action):
+        allowed = ", ".join(each for each in Role if may(each, action))
+        raise Forbidden(f"This takes one of these roles: {allowed}.")
 
 
 def _call_of(credential: Credential, now: datetime) -> Call:

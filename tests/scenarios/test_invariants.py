@@ -83,7 +83,9 @@ def check(acme: Any, ceiling: str) -> None:
 
 
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(bought=seats, policy=policies, story=happenings)
 def test_the_invariants_hold_after_every_event(world, bought, policy, story):

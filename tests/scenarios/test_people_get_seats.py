@@ -22,7 +22,12 @@ def test_whom_no_seat_is_left_for_is_created_and_waits(world):
 
     assert acme.tier("u5") == "standard"
     seat = acme.seat("u6")
-    assert (seat["tier"], seat["status"], seat["position"], seat["can_use"]) == ("unassigned", "waiting", 1, False)
+    assert (seat["tier"], seat["status"], seat["position"], seat["can_use"]) == (
+        "unassigned",
+        "waiting",
+        1,
+        False,
+    )
     assert acme.scim.get(f"/Users/{acme.ids['u6']}")["active"] is True
     assert acme.pools() == {"premium": "2/2", "standard": "3/3"}
 

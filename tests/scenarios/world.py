@@ -145,7 +145,9 @@ class World:
 
     def pools(self) -> dict[str, str]:
         """Used of allocated for each tier, as in ``{"premium": "2/2"}``."""
-        return {tier["tier"]: f"{tier['used']}/{tier['allocated']}" for tier in self.admin.get("/seats")["tiers"]}
+        return {
+            tier["tier"]: f"{tier['used']}/{tier['allocated']}" for tier in self.admin.get("/seats")["tiers"]
+        }
 
     def version(self) -> int:
         return self.admin.get("/seats")["version"]

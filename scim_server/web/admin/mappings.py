@@ -11,8 +11,9 @@ from scim_server.operations import seat_rules
 from scim_server.operations.listing import Listing
 from scim_server.web.admin.blueprint import AdminBlueprint
 from scim_server.web.admin.schemas import ChangesSchema, DryRunSchema, PageSchema, page_of
-from scim_server.web.authentication import owners_only
+from scim_server.web.authentication import needs
 from scim_server.web.http import json_response, look, no_content, perform
+from seat_policy import Action
 
 mappings = AdminBlueprint("mappings", __name__, description="Mappings from groups to tiers")
 
@@ -48,7 +49,7 @@ def list_mappings(query: dict[str, Any]) -> Listing:
 
 
 @mappings.call("PUT", "/mappings/<group_id>")
-@owners_only
+@needs(Action.CONFIGURE)
 @mappings.query(DryRunSchema)
 @mappings.body(SetMappingSchema)
 @mappings.answer(MappingSchema)
@@ -59,7 +60,7 @@ def put_mapping(query: dict[str, Any], body: dict[str, Any], group_id: str) -> d
 
 
 @mappings.call("DELETE", "/mappings/<group_id>")
-@owners_only
+@needs(Action.CONFIGURE)
 @mappings.query(DryRunSchema)
 @mappings.answer(None, 204)
 @mappings.also(200, ChangesSchema, "With dry_run")

@@ -11,8 +11,9 @@ from scim_server.operations import seat_rules
 from scim_server.operations.listing import Listing
 from scim_server.web.admin.blueprint import AdminBlueprint
 from scim_server.web.admin.schemas import Flag, Instant, PageSchema, SeatSchema, page_of
-from scim_server.web.authentication import require_owner
+from scim_server.web.authentication import needs, require
 from scim_server.web.http import look, perform, this_call
+from seat_policy import Action
 
 members = AdminBlueprint("members", __name__, description="Members and their seats")
 
@@ -109,16 +110,18 @@ def get_seat(member_id: str) -> dict[str, Any]:
 
 
 @members.call("PUT", "/members/<member_id>/seat")
+@needs(Action.REASSIGN)
 @members.body(SetSeatSchema)
 @members.answer(MemberSeatSchema)
 def put_seat(body: dict[str, Any], member_id: str) -> dict[str, Any]:
     """Give a member a tier; it stays until it is cleared"""
     if body["purchase"]:
-        require_owner(this_call())
+        require(this_call(), Action.BILLING)
     return perform(seat_rules.set_override, member_id, **body)
 
 
 @members.call("DELETE", "/members/<member_id>/seat")
+@needs(Action.REASSIGN)
 @members.answer(MemberSeatSchema)
 def delete_seat(member_id: str) -> dict[str, Any]:
     """Let the rules decide about a member again"""

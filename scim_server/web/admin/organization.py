@@ -9,8 +9,9 @@ from marshmallow import Schema, fields
 from scim_server.operations import organizations
 from scim_server.web.admin.blueprint import AdminBlueprint
 from scim_server.web.admin.schemas import Instant
-from scim_server.web.authentication import owners_only
+from scim_server.web.authentication import needs
 from scim_server.web.http import look, perform
+from seat_policy import Action
 
 organization = AdminBlueprint("organization", __name__, description="The organization and its settings")
 
@@ -52,7 +53,7 @@ def get_organization() -> dict[str, Any]:
 
 
 @organization.call("PATCH", "/organization")
-@owners_only
+@needs(Action.CONFIGURE)
 @organization.body(SettingsSchema)
 @organization.answer(OrganizationSchema)
 def patch_organization(body: dict[str, Any]) -> dict[str, Any]:

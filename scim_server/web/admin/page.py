@@ -16,7 +16,9 @@ page = Blueprint("admin-page", __name__, url_prefix="/admin/v1")
 @page.get("/docs")
 def show() -> Response:
     html, policy = _page()
-    return Response(html, headers={"Content-Security-Policy": policy}, content_type="text/html; charset=utf-8")
+    return Response(
+        html, headers={"Content-Security-Policy": policy}, content_type="text/html; charset=utf-8"
+    )
 
 
 @cache

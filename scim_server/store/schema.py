@@ -1,0 +1,54 @@
+"""The schema of the database: brought up to date, and asked whether it is (Alembic)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, inspect, text
+
+from scim_server.store.database import Database
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+# The newest migration. Kept here so that a start that has nothing to upgrade need not load Alembic.
+HEAD = "0001"
+
+
+def upgrade(database: Database) -> None:
+    """Bring the schema up to date; does nothing where it is. Safe when several processes do it at once."""
+    if not is_current(database):
+        database.run(_upgrade)
+
+
+def is_current(database: Database) -> bool:
+    """Tell whether the schema is the one that this program works with."""
+    return database.read(_revision) == HEAD
+
+
+def alembic_config() -> Config:
+    """Return the configuration that ``alembic`` runs with."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
+def _upgrade(tx: Connection) -> None:
+    from alembic import command
+
+    if tx.dialect.name == "postgresql":
+        tx.execute(text("SELECT pg_advisory_xact_lock(7643007644)"))
+    config = alembic_config()
+    config.attributes["connection"] = tx
+    command.upgrade(config, "head")
+
+
+def _revision(tx: Connection) -> str | None:
+    if not inspect(tx).has_table("alembic_version"):
+        return None
+    revision: str | None = tx.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return revision
