@@ -100,7 +100,6 @@ def _serve(host: str, port: int, workers: int, threads: int) -> None:
         blocking_threads=threads,
         respawn_failed_workers=True,
         log_access=False,
-        process_name="scim-server",
     ).serve()
 
 

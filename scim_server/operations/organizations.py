@@ -25,9 +25,9 @@ from seat_policy import ANY, UNASSIGNED, Settings, settings_as_values, settings_
 DEFAULT_MONTH_PRICES_MINOR = {"premium": 15000, "standard": 3000}
 FEATURES = {"standard": ("core",), "premium": ("core", "coding", "higher_limits")}
 # The smallest and the largest number of seats of a plan, where the organization sets no other.
-PLAN_SETTINGS: Mapping[str, Mapping[str, object]] = {
-    "team": {"min_total": 5, "max_total": 150},
-    "enterprise": {"min_total": 0},
+PLAN_SETTINGS: Mapping[str, Settings] = {
+    "team": Settings(min_total=5, max_total=150),
+    "enterprise": Settings(),
 }
 _TIER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 
@@ -53,7 +53,7 @@ def create(
     """
     tiers = _tiers_of(seats, prices)
     _check_zone(time_zone)
-    _checked(settings, {}, [tier.tier for tier in tiers])
+    _checked(plan, settings, {}, [tier.tier for tier in tiers])
     organization_id = new_id()
     row = {
         "id": organization_id,
@@ -92,8 +92,8 @@ def change_settings(tx: Connection, call: Call, values: Mapping[str, object]) ->
     """Change some seat settings and evaluate everybody whom that concerns (seat rules B3, B6)."""
     rules = seat_store.lock_rules(tx, call.organization_id)
     tiers = [pool.tier for pool in rules.pools]
-    before = _checked(rules.settings, {}, tiers)
-    after = _checked(rules.settings, values, tiers)
+    before = _checked(rules.plan, rules.settings, {}, tiers)
+    after = _checked(rules.plan, rules.settings, values, tiers)
     changed = {
         name for name, value in settings_as_values(after).items() if settings_as_values(before)[name] != value
     }
@@ -111,13 +111,14 @@ def change_settings(tx: Connection, call: Call, values: Mapping[str, object]) ->
 def _described(tx: Connection, organization: Organization) -> dict[str, Any]:
     rules = seat_store.rules(tx, organization.id)
     tiers = store.tiers(tx, organization.id)
-    settings = _checked(organization.settings, {}, [tier.tier for tier in tiers])
+    names = [tier.tier for tier in tiers]
+    settings = _checked(organization.plan, organization.settings, {}, names)
     return {
         "id": organization.id,
         "name": organization.name,
         "plan": organization.plan,
         "version": rules.version,
-        "settings": settings_as_values(settings),
+        "settings": settings_as_values(settings, names),
         "term_start": organization.term_start,
         "billing": organization.billing,
         "currency": organization.currency,
@@ -135,8 +136,10 @@ def _described(tx: Connection, organization: Organization) -> dict[str, Any]:
     }
 
 
-def _checked(stored: Mapping[str, object], values: Mapping[str, object], tiers: list[str]) -> Settings:
-    settings = settings_from({**stored, **values}, tiers)
+def _checked(
+    plan: str, stored: Mapping[str, object], values: Mapping[str, object], tiers: list[str]
+) -> Settings:
+    settings = settings_from({**stored, **values}, tiers, base=PLAN_SETTINGS[plan])
     if isinstance(settings, Settings):
         return settings
     raise InvalidSetting("; ".join(f"{invalid.name}: {invalid.reason}" for invalid in settings))

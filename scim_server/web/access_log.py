@@ -48,7 +48,8 @@ class AccessLog:
             if call.notes:
                 more["deviations"] = sorted(set(call.notes))
         if request.query_string:
-            more["parameters"] = [name for name in KNOWN if name.lower() in parameters()]
+            given = parameters()
+            more["parameters"] = [name for name in KNOWN if name.lower() in given]
         rule = request.url_rule
         self.note(
             request.environ,

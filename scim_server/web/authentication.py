@@ -79,10 +79,10 @@ def authenticate(view: Callable[..., Any] | None) -> None:
         return
     now = services().clock()
     credential = _credential(now)
+    g.call = _call_of(credential, now)  # known from here on, to the access log too
     _require_kind(credential, request.url_rule.rule)
     if credential.kind == Channel.ADMIN:
         _require_role(credential.role, getattr(view, _ACTION, Action.VIEW))
-    g.call = _call_of(credential, now)
 
 
 def _credential(now: datetime) -> Credential:

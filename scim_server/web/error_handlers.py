@@ -124,8 +124,7 @@ def scim_error(failure: Failure) -> Json:
 
 def problem(failure: Failure, request_id: str) -> Json:
     """Return a failure as a problem document (RFC 9457)."""
-    return {
-        **failure.extra,
+    members = {
         "type": _PROBLEM + failure.code,
         "title": HTTPStatus(failure.status).phrase,
         "status": failure.status,
@@ -133,6 +132,7 @@ def problem(failure: Failure, request_id: str) -> Json:
         "detail": failure.detail,
         "request_id": request_id,
     }
+    return {**members, **{name: value for name, value in failure.extra.items() if name not in members}}
 
 
 def failure_response(

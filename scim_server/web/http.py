@@ -129,7 +129,7 @@ def resource_response(rendered: Rendered, status: int = 200) -> Response:
     """Answer with a resource, its address and its version (RFC 7644 §3.14); 204 where no body is wanted."""
     headers = {"ETag": entity_tag(rendered.version), "Location": rendered.location}
     if rendered.body is None:
-        return Response(b"", 204, headers)
+        return _without_body(204, headers)
     headers["Content-Location"] = rendered.location
     return scim_response(rendered.body, status, headers)
 
@@ -137,12 +137,19 @@ def resource_response(rendered: Rendered, status: int = 200) -> Response:
 def unless_known(rendered: Rendered) -> Response:
     """Answer with a resource, or with 304 where If-None-Match named its version."""
     if rendered.body is None:
-        return Response(b"", 304, {"ETag": entity_tag(rendered.version), "Location": rendered.location})
+        return _without_body(304, {"ETag": entity_tag(rendered.version), "Location": rendered.location})
     return resource_response(rendered)
 
 
 def no_content() -> Response:
-    return Response(b"", 204)
+    return _without_body(204, {})
+
+
+def _without_body(status: int, headers: Mapping[str, str]) -> Response:
+    """Answer with headers only; Flask would name a media type for the body that is not there."""
+    response = Response(b"", status, headers)
+    del response.headers["Content-Type"]
+    return response
 
 
 def json_response(body: Any, status: int = 200) -> Response:

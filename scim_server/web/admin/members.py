@@ -10,9 +10,9 @@ from scim_server.operations import members as operations
 from scim_server.operations import seat_rules
 from scim_server.operations.listing import Listing
 from scim_server.web.admin.blueprint import AdminBlueprint
-from scim_server.web.admin.schemas import Flag, Instant, PageSchema, SeatSchema, page_of
-from scim_server.web.authentication import needs, require
-from scim_server.web.http import look, perform, this_call
+from scim_server.web.admin.schemas import Instant, PageSchema, SeatSchema, page_of
+from scim_server.web.authentication import needs
+from scim_server.web.http import look, perform
 from seat_policy import Action
 
 members = AdminBlueprint("members", __name__, description="Members and their seats")
@@ -78,13 +78,7 @@ class MembersQuerySchema(PageSchema):
 class SetSeatSchema(Schema):
     tier = fields.String(required=True)
     reason = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=1000))
-    reserve_seconds = fields.Integer(
-        load_default=None, allow_none=True, strict=True, validate=validate.Range(0, 86400)
-    )
     expires_at = Instant(load_default=None, allow_none=True)
-    purchase = Flag(
-        load_default=False, metadata={"description": "Buy the seat where none is free; takes an owner."}
-    )
 
 
 @members.call("GET", "/members")
@@ -115,8 +109,6 @@ def get_seat(member_id: str) -> dict[str, Any]:
 @members.answer(MemberSeatSchema)
 def put_seat(body: dict[str, Any], member_id: str) -> dict[str, Any]:
     """Give a member a tier; it stays until it is cleared"""
-    if body["purchase"]:
-        require(this_call(), Action.BILLING)
     return perform(seat_rules.set_override, member_id, **body)
 
 
