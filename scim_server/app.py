@@ -56,8 +56,15 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+class Application(Flask):
+    """Flask without coroutines, so that it need not look for them in every function of every request."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
 def _assemble(services: Services) -> Flask:
-    app = Flask("scim_server", static_folder=None, template_folder=None)
+    app = Application("scim_server", static_folder=None, template_folder=None)
     app.json = OrjsonProvider(app)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # the front door has merged them, without a redirect

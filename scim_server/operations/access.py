@@ -59,14 +59,15 @@ def authenticate(tx: Connection, token: str, at: datetime) -> Credential:
     record = store.find(tx, _hash(token))
     if record is None or not _holds(record, at):
         raise Unauthenticated("The bearer token is missing, unknown, expired or revoked.")
-    user_type, group_type = extensions.resource_types(record.extensions)
+    client = _client_of(record)
+    user_type, group_type = extensions.resource_types(record.extensions, client.seat_extension)
     return Credential(
         organization_id=record.organization_id,
         token_id=record.id,
         kind=record.kind,
         role=record.member_role if record.member_id else record.role,
         member_id=record.member_id,
-        client=_client_of(record),
+        client=client,
         user_type=user_type,
         group_type=group_type,
         secret=bytes.fromhex(record.secret),

@@ -66,7 +66,7 @@ def add(
     for group_id in group_ids:
         groups.add_members(tx, call.organization_id, group_id, {user_id: "User"})
     groups.touch(tx, call.organization_id, group_ids, call.at)
-    status = status_of(active=document["active"], invited=False)
+    status = status_of(active=is_active(document), invited=False)
     member = Member(user_id, call.at, status, Role.USER, NO_SEAT, None, (), joined_by=joined_by)
     seated = seats.seat_new_member(tx, call, member, cause, is_in_groups=bool(group_ids))
     event_log.append(tx, call, [UserCreated(user_id, document["userName"]), *seated])
@@ -126,7 +126,7 @@ def _change(
     if password_hash is not None:  # which nobody is ever shown, so it is no other version
         store.set_password(tx, call.organization_id, record.id, password_hash)
     if after != before:
-        if before["active"] and not after["active"]:
+        if is_active(before) and not is_active(after):
             _refuse_to_lose_the_primary_owner(record)
         _store_change(tx, call, record.id, before, after)
     return _answer(tx, call, record.id, projection)
@@ -135,10 +135,15 @@ def _change(
 def _store_change(tx: Connection, call: Call, user_id: str, before: Json, after: Json) -> None:
     store.replace_document(tx, call.organization_id, user_id, call.user_type, before, after, at=call.at)
     happened: list[Event] = [UserChanged(user_id, changed_attributes(before, after))]
-    if before["active"] != after["active"]:
-        cause = "user_activated" if after["active"] else "user_deactivated"
+    if is_active(before) != is_active(after):
+        cause = "user_activated" if is_active(after) else "user_deactivated"
         happened += seats.reconcile_members(tx, call, [user_id], cause)
     event_log.append(tx, call, happened)
+
+
+def is_active(document: Json) -> bool:
+    """Whose ``active`` was removed is not active: nobody goes on by a misunderstanding."""
+    return bool(document.get("active", False))
 
 
 def changed_attributes(before: Json, after: Json) -> tuple[str, ...]:

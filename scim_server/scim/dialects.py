@@ -56,6 +56,13 @@ class ForceMediaType(StrEnum):
     JSON = "application/json"
 
 
+class SeatExtension(StrEnum):
+    """When a user's seat is part of an answer: always, or where ``attributes`` asks for it."""
+
+    DEFAULT = "default"
+    REQUEST = "request"
+
+
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
     """What a token says of its client. ``lenient``: values of a wrong but clear form are taken."""
@@ -67,6 +74,7 @@ class ClientSettings:
     unknown_member: UnknownMember = UnknownMember.SKIP
     unknown_attributes: UnknownAttributes = UnknownAttributes.IGNORE
     force_media_type: ForceMediaType = ForceMediaType.NONE
+    seat_extension: SeatExtension = SeatExtension.DEFAULT
 
 
 INTEROP = ClientSettings()
@@ -76,6 +84,7 @@ STRICT = ClientSettings(
     unique_group_names=False,
     unknown_member=UnknownMember.REJECT,
     unknown_attributes=UnknownAttributes.REJECT,
+    seat_extension=SeatExtension.REQUEST,
 )
 PROFILES: Mapping[str, ClientSettings] = {"interop": INTEROP, "strict": STRICT}
 
@@ -88,6 +97,7 @@ _SETTINGS: Mapping[str, Callable[[str], Any]] = {
     "unknown_member": UnknownMember,
     "unknown_attributes": UnknownAttributes,
     "force_media_type": ForceMediaType,
+    "seat_extension": SeatExtension,
 }
 
 

@@ -210,7 +210,8 @@ class _Patch:
 
     def whole_extension(self, extension: Schema, operation: Operation) -> None:
         if self.is_read_only(AttributePath(extension, None)):
-            raise MutabilityError(f"{extension.id} is read-only.")
+            self.note("read_only_attribute_ignored")
+            return
         if operation.op == "remove" or operation.value is None:
             self.document.pop(extension.id, None)
             return

@@ -269,6 +269,11 @@ SEAT_SCHEMA = Schema(
     ),
 )
 
+SEAT_ON_REQUEST = replace(
+    SEAT_SCHEMA,
+    attributes=tuple(replace(a, returned=Returned.REQUEST) for a in SEAT_SCHEMA.attributes),
+)
+
 GROUP_SCHEMA = Schema(
     GROUP_URN,
     "Group",
@@ -299,7 +304,17 @@ GROUP = ResourceType("Group", "/Groups", "Groups of people", GROUP_SCHEMA, commo
 RESOURCE_TYPES = (USER, GROUP)
 
 _NAME_SYNTAX = re.compile(r"[A-Za-z$][A-Za-z0-9_-]{0,63}", re.ASCII)
-_URN_SYNTAX = re.compile(r"urn:[A-Za-z0-9][A-Za-z0-9-]{0,31}:[A-Za-z0-9._~:/-]{1,200}", re.ASCII)
+_URN_SYNTAX = re.compile(
+    r"urn:[A-Za-z0-9][A-Za-z0-9-]{0,31}:[A-Za-z0-9._~:/-]{0,199}[A-Za-z0-9._~/-]", re.ASCII
+)
+
+
+def with_seat_on_request(resource_type: ResourceType) -> ResourceType:
+    """Return the resource type with a seat extension that is ``returned: request``: a client reads back what it wrote."""
+    extensions = tuple(
+        SEAT_ON_REQUEST if extension is SEAT_SCHEMA else extension for extension in resource_type.extensions
+    )
+    return replace(resource_type, extensions=extensions)
 
 
 def with_extensions(resource_type: ResourceType, schemas: Iterable[Schema]) -> ResourceType:

@@ -255,7 +255,7 @@ def _columns(resource_type: ResourceType, document: Json, at: datetime) -> dict[
         "user_name_key": indexing.key_of(attribute["username"], document["userName"]),
         "external_id": external_id and indexing.key_of(attribute["externalid"], external_id),
         "display_name_key": display_name and fold(display_name),
-        "active": document["active"],
+        "active": document.get("active", False),
         "document": orjson.dumps(document).decode(),
         "search": orjson.dumps(indexing.search_document(resource_type, document)).decode(),
         "modified_at": at,

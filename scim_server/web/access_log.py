@@ -1,4 +1,4 @@
-"""The end of every request: constant headers, one line in the log, the metrics.
+"""The end of every request: one line in the log, and the metrics.
 
 The line says who asked for what and how it went. It names the route's template and the
 query parameters that were used, and never their values: a filter holds names and addresses
@@ -19,15 +19,6 @@ from scim_server.observability import Metrics
 from scim_server.web.middleware import REQUEST_ID, STARTED
 from scim_server.web.parameters import KNOWN, parameters
 
-# The answers are JSON for programs: nothing may store, sniff, frame or refer to them.
-SECURITY_HEADERS: Mapping[str, str] = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "Strict-Transport-Security": "max-age=31536000",
-    "X-Content-Type-Options": "nosniff",
-}
 UNROUTED = "(none)"
 _MAX_USER_AGENT = 120
 
@@ -40,7 +31,7 @@ class AccessLog:
         self._metrics = metrics
 
     def finish(self, response: Response) -> Response:
-        """Complete the answer to a request that reached Flask, and note it."""
+        """Note a request that reached Flask."""
         call: Call | None = g.get("call")
         more: dict[str, Any] = {}
         if call is not None:
@@ -69,17 +60,13 @@ class AccessLog:
         notes: Any = (),
         **more: Any,
     ) -> None:
-        """Set the headers that every answer has, write the line, count the request."""
-        request_id = environ[REQUEST_ID]
-        for name, value in SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
-        response.headers["X-Request-Id"] = request_id
+        """Write the line and count the request."""
         seconds = perf_counter() - environ[STARTED]
         method = environ["REQUEST_METHOD"]
         self._metrics.observe(method, route, response.status_code, seconds, notes)
         self._log.info(
             "request",
-            request_id=request_id,
+            request_id=environ[REQUEST_ID],
             method=method[:16],
             route=route,
             status=response.status_code,

@@ -1,7 +1,8 @@
 """The front door: what is true of every request before Flask looks at it.
 
 It takes out what the server process put into the WSGI environment, brings the address
-into one form, gives the request an id, and bounds what is read. What it refuses, it
+into one form, gives the request an id, bounds what is read, and adds the headers that never
+change. What it refuses, it
 refuses with the same bodies as the rest of the program.
 """
 
@@ -17,10 +18,22 @@ from scim_server.errors import InvalidSyntax, PayloadTooLarge
 from scim_server.ids import new_id
 
 Environ = dict[str, Any]
-Wsgi = Callable[[Environ, Any], Iterable[bytes]]
+Headers = list[tuple[str, str]]
+StartResponse = Callable[..., Any]
+Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 REQUEST_ID = "scim_seats.request_id"
 STARTED = "scim_seats.started"
+
+# The answers are JSON for programs: nothing may store, sniff, frame or refer to them.
+SECURITY_HEADERS = (
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Strict-Transport-Security", "max-age=31536000"),
+    ("X-Content-Type-Options", "nosniff"),
+)
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:=+/-]{1,128}", re.ASCII)
 _SLASHES = re.compile(r"/{2,}")
@@ -81,12 +94,24 @@ class FrontDoor:
         environ = without_process_environment(environ, self._process_environment)
         environ[STARTED] = perf_counter()
         environ[REQUEST_ID] = request_id_of(environ)
+        start = with_constant_headers(start_response, environ[REQUEST_ID])
         refusal = refusal_of(environ, self._bounds)
         if refusal is not None:
-            return self._refuse(environ, refusal)(environ, start_response)
+            return self._refuse(environ, refusal)(environ, start)
         environ["PATH_INFO"] = normal_path(environ.get("PATH_INFO", ""))
         environ["wsgi.input"] = BoundedInput(environ["wsgi.input"], self._bounds.body)
-        return self._app(environ, start_response)
+        return self._app(environ, start)
+
+
+def with_constant_headers(start_response: StartResponse, request_id: str) -> StartResponse:
+    """Return a ``start_response`` that adds what every answer has and what it does not say otherwise."""
+
+    def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
+        said = {name for name, _ in headers}
+        constant = [header for header in SECURITY_HEADERS if header[0] not in said]
+        return start_response(status, [*headers, *constant, ("X-Request-Id", request_id)], exc_info)
+
+    return start
 
 
 def without_process_environment(environ: Environ, inherited: Mapping[str, str]) -> Environ:
