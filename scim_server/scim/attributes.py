@@ -105,6 +105,11 @@ class Schema:
         """The attributes by lower-case name."""
         return {attribute.key: attribute for attribute in self.attributes}
 
+    @cached_property
+    def is_shown_by_default(self) -> bool:
+        """Whether an answer can have any of the attributes without being asked for them."""
+        return any(a.returned in (Returned.DEFAULT, Returned.ALWAYS) for a in self.attributes)
+
 
 @dataclass(frozen=True, eq=False)
 class ResourceType:

@@ -64,7 +64,12 @@ def service_provider_config(base_url: str, capabilities: Capabilities) -> Json:
 
 
 def resource_type_document(base_url: str, resource_type: ResourceType) -> Json:
-    """Return a resource type (RFC 7643 §6)."""
+    """Return a resource type (RFC 7643 §6).
+
+    Extensions that are shown on request only are not declared: clients that make their
+    models from this would expect them, and try to write them.
+    """
+    declared = [schema for schema in resource_type.extensions if schema.is_shown_by_default]
     return {
         "schemas": [RESOURCE_TYPE_URN],
         "id": resource_type.name,
@@ -72,7 +77,7 @@ def resource_type_document(base_url: str, resource_type: ResourceType) -> Json:
         "endpoint": resource_type.endpoint,
         "description": resource_type.description,
         "schema": resource_type.schema.id,
-        "schemaExtensions": [{"schema": schema.id, "required": False} for schema in resource_type.extensions],
+        "schemaExtensions": [{"schema": schema.id, "required": False} for schema in declared],
         "meta": {
             "resourceType": "ResourceType",
             "location": f"{base_url}/ResourceTypes/{resource_type.name}",

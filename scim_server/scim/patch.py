@@ -219,7 +219,9 @@ class _Patch:
             raise InvalidValue(f"{extension.id} must be an object.")
         for name, value in operation.value.items():
             attribute = extension.by_key.get(name.lower())
-            if attribute is None:
+            if name.lower() == "schemas":
+                self.note("schemas_ignored")
+            elif attribute is None:
                 self.reader.unknown(f"{extension.id}:{name}")
             elif attribute.mutability is not Mutability.READ_ONLY:
                 path = PatchPath(AttributePath(extension, attribute), None)

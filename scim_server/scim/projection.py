@@ -50,7 +50,14 @@ class Projection:
                     self._keep(part, extension.by_key[sub_name.lower()], sub_value, f"{extension.key}:")
                 if part:
                     kept[name] = part
+        self._drop_hidden_schemas(kept)
         return kept
+
+    def _drop_hidden_schemas(self, kept: Json) -> None:
+        """``schemas`` does not name an extension that is shown on request only and was not asked for."""
+        hidden = [e.id for e in self.resource_type.extensions if not e.is_shown_by_default and e.id not in kept]
+        if hidden and "schemas" in kept:
+            kept["schemas"] = [urn for urn in kept["schemas"] if urn not in hidden]
 
     def _keep(self, kept: Json, attribute: Attribute, value: object, prefix: str) -> None:
         key = prefix + attribute.key
