@@ -270,13 +270,15 @@ def save(
 ) -> None:
     """Store what the policy decided; the CHECK on the pools is the last judge.
 
-    Seats are given back before they are taken, so that no statement in between is over the allocation.
+    ``statuses`` are those of the members whom the event touched; others come from the queue,
+    where nobody is suspended. Seats are given back before they are taken, so that no statement
+    in between is over the allocation.
     """
     rows = [
         {
             "in_organization": organization_id,
             "of_member": change.member_id,
-            **_columns(statuses[change.member_id], change.after, at),
+            **_columns(statuses.get(change.member_id, Status.ACTIVE), change.after, at),
         }
         for change in changes
     ]

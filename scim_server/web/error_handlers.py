@@ -104,14 +104,20 @@ def _invalid_body(messages: Any) -> Failure:
     for location in ("json", "query"):
         if isinstance(found.get(location), Mapping):
             found.update(found.pop(location))
-    detail = "; ".join(f"{name}: {_first(message)}" for name, message in found.items())
+    detail = "; ".join(f"{name}{_first(message)}" for name, message in found.items())
     return Failure(422, "invalid_request", detail, extra={"errors": found})
 
 
 def _first(message: Any) -> str:
+    """Return the first of nested messages behind the way that leads to it, as in ``.0.value: Missing.``"""
+    way = ""
     while isinstance(message, Mapping | list) and message:
-        message = next(iter(message.values())) if isinstance(message, Mapping) else message[0]
-    return str(message)
+        if isinstance(message, Mapping):
+            key, message = next(iter(message.items()))
+            way += f".{key}"
+        else:
+            message = message[0]
+    return f"{way}: {message}"
 
 
 def scim_error(failure: Failure) -> Json:
@@ -143,9 +149,8 @@ def failure_response(
         body, content_type = scim_error(failure), media_type
     else:
         body, content_type = problem(failure, request_id), "application/problem+json"
-    return Response(
-        orjson.dumps(body, default=str), failure.status, dict(failure.headers), content_type=content_type
-    )
+    text = orjson.dumps(body, default=str, option=orjson.OPT_NON_STR_KEYS)
+    return Response(text, failure.status, dict(failure.headers), content_type=content_type)
 
 
 def register(app: Flask, log: Any) -> None:

@@ -19,7 +19,7 @@ def all_errors(root: type[errors.ScimSeatsError] = errors.ScimSeatsError) -> Ite
         yield from all_errors(error)
 
 
-@pytest.mark.parametrize("error", all_errors())
+@pytest.mark.parametrize("error", list(all_errors()))
 def test_every_error_has_a_status_and_says_what_to_do(error):
     failure = failure_of(error("do this instead"))
 

@@ -1,0 +1,105 @@
+"""A real server process, and organizations made by the real command."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+COMMAND = Path(sys.executable).parent / "scim-server"
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class LiveOrganization:
+    """An organization of a live server, with a token of each kind."""
+
+    id: str
+    name: str
+    scim: str
+    strict: str
+    jit: str
+    admin: str
+    owner: str
+
+
+@dataclass
+class LiveServer:
+    """The address of a server process, and the environment in which its commands run."""
+
+    url: str
+    environment: dict[str, str] = field(repr=False)
+
+    @classmethod
+    @contextmanager
+    def start(cls, database_url: str, log: Path) -> Iterator[LiveServer]:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        server = cls(f"http://127.0.0.1:{port}", {**os.environ, "SCIM_DATABASE_URL": database_url})
+        server.command("db", "upgrade")
+        with (
+            log.open("w") as output,
+            subprocess.Popen(
+                [COMMAND, "serve", "--port", str(port), "--workers", "2"],
+                env=server.environment,
+                stdout=output,
+                stderr=output,
+            ) as process,
+        ):
+            try:
+                server.await_readiness(process)
+                yield server
+            finally:
+                process.terminate()
+
+    def await_readiness(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                if httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise RuntimeError(f"the server did not become ready (exit code {process.poll()})")
+
+    def command(self, *arguments: str) -> str:
+        """Run ``scim-server`` on the server's database and return what it prints."""
+        result = subprocess.run(
+            [COMMAND, *arguments], env=self.environment, capture_output=True, text=True, check=False
+        )
+        if result.returncode:
+            raise RuntimeError(f"scim-server {' '.join(arguments)}: {result.stderr}")
+        return result.stdout
+
+    def organization(self, plan: str = "team", **seats: int) -> LiveOrganization:
+        """Make an organization with tokens, by the command line."""
+        name = f"live-{os.getpid()}-{next(_numbers)}"
+        options = [f"--seats={tier}={number}" for tier, number in seats.items()]
+        made: dict[str, Any] = json.loads(
+            self.command("organization", "create", name, "--plan", plan, *options, "--json")
+        )
+
+        def token(*kind: str) -> str:
+            return str(json.loads(self.command("token", "create", name, *kind, "--json"))["token"])
+
+        return LiveOrganization(
+            id=made["id"],
+            name=name,
+            scim=token("--kind", "scim"),
+            strict=token("--kind", "scim", "--profile", "strict"),
+            jit=token("--kind", "jit"),
+            admin=token("--kind", "admin", "--role", "admin"),
+            owner=token("--kind", "admin", "--role", "owner"),
+        )

@@ -1,0 +1,189 @@
+"""The parts together: bounds, addresses, failures, logs, metrics."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+
+from scim_server import create_app
+from scim_server.errors import Unavailable
+from scim_server.operations import users
+
+
+def lines_of(capsys) -> list[dict]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+
+
+def test_importing_the_package_is_cheap():
+    code = "import sys, scim_server; sys.exit('flask' in sys.modules or 'sqlalchemy' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_answer_has_the_headers_that_never_change(app):
+    for path in ("/healthz", "/scim/v2/Users", "/nowhere", "/scim/v2/Users?filter=%00"):
+        headers = app.test_client().get(path, headers={"X-Request-Id": "req-1"}).headers
+
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cache-Control"] == "no-store"
+        assert headers["X-Request-Id"] == "req-1"
+
+
+@pytest.mark.parametrize("path", ["/scim/v2/Users", "/admin/v1/mappings/x", "/jit/v1/login"])
+def test_no_route_reads_more_than_the_bound(tmp_path, path):
+    app = create_app({"database_url": f"sqlite:///{tmp_path}/small.db", "max_body_bytes": 2000})
+
+    announced = app.test_client().post(path, data=b"x" * 2001)
+
+    assert announced.status_code == 413
+    assert "2000" in announced.get_json(force=True)["detail"]
+
+
+@pytest.mark.parametrize(("size", "status"), [(20_000, 400), (200_000, 413)])
+def test_a_body_without_a_length_is_bounded_too(tmp_path, clock, size, status, caller, app):
+    scim = caller("scim")
+    small = create_app(
+        {"database_url": str(app.extensions["scim_seats"].database.engine.url), "max_body_bytes": 100_000},
+        clock=clock,
+    )
+
+    response = small.test_client().post(
+        "/scim/v2/Users",
+        input_stream=io.BytesIO(b"x" * size),
+        headers={"Authorization": f"Bearer {scim.token}", "Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": ""},
+    )
+
+    assert response.status_code == status
+
+
+def test_an_address_or_headers_beyond_all_measure_are_refused_in_the_right_form(app):
+    client = app.test_client()
+
+    long = client.get("/scim/v2/Users?filter=" + "x" * 140_000)
+    large = client.get("/admin/v1/seats", headers={"X-Large": "x" * 70_000})
+
+    assert (long.status_code, long.get_json(force=True)["status"]) == (414, "414")
+    assert (large.status_code, large.get_json(force=True)["status"]) == (431, 431)
+
+
+def test_a_configured_address_is_used_whatever_the_request_says(tmp_path, clock, caller, app):
+    scim = caller("scim")
+    public = create_app(
+        {
+            "database_url": str(app.extensions["scim_seats"].database.engine.url),
+            "base_url": "https://scim.example.com",
+        },
+        clock=clock,
+    )
+
+    response = public.test_client().post(
+        "/scim/v2/Users",
+        json={"userName": "ada"},
+        headers={
+            "Authorization": f"Bearer {scim.token}",
+            "Host": "evil.example",
+            "X-Forwarded-Host": "evil.example",
+            "X-Forwarded-Proto": "gopher",
+            "Forwarded": "host=evil.example",
+        },
+    )
+
+    assert "evil" not in response.text + str(response.headers)
+    assert response.headers["Location"].startswith("https://scim.example.com/scim/v2/Users/")
+
+
+def test_forwarded_headers_count_only_behind_a_trusted_proxy(tmp_path, clock):
+    forwarded = {"X-Forwarded-Host": "scim.example.com", "X-Forwarded-Proto": "https"}
+    for proxies, expected in ((0, "http://localhost/"), (1, "https://scim.example.com/")):
+        app = create_app(
+            {"database_url": f"sqlite:///{tmp_path}/{proxies}.db", "trusted_proxies": proxies}, clock=clock
+        )
+        document = app.test_client().get("/scim/v2/ServiceProviderConfig", headers=forwarded)
+
+        assert document.get_json(force=True)["meta"]["location"].startswith(expected)
+
+
+@pytest.mark.parametrize("surface", ["scim", "owner"])
+def test_a_failure_that_nobody_foresaw_tells_its_id_and_not_its_cause(caller, monkeypatch, capsys, surface):
+    def broken(*args, **kwargs):
+        raise KeyError("the secret cause")
+
+    monkeypatch.setattr("scim_server.operations.queries.search", broken)
+    monkeypatch.setattr("scim_server.operations.seats.overview", broken)
+
+    response = caller(surface).get({"scim": "/Users", "owner": "/seats"}[surface], X_Request_Id="req-7")
+
+    assert response.status_code == 500
+    assert response.headers["X-Request-Id"] == "req-7"
+    assert "secret" not in response.text
+    assert "KeyError" not in response.text
+    [line] = [line for line in lines_of(capsys) if line["event"] == "unexpected error"]
+    assert line["request_id"] == "req-7"
+    assert "the secret cause" in line["exception"]
+
+
+def test_a_database_that_is_away_is_no_empty_list(caller, monkeypatch):
+    scim = caller("scim")
+
+    def away(*args, **kwargs):
+        raise Unavailable("The database is not available at the moment; try again shortly.")
+
+    monkeypatch.setattr("scim_server.store.database.Database.read", away)
+    response = scim.get("/Users")
+
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert scim.app.test_client().get("/readyz").status_code == 503
+    assert scim.app.test_client().get("/healthz").status_code == 200
+
+
+def test_a_request_is_one_line_without_secrets_or_people(scim, capsys):
+    capsys.readouterr()
+    scim.get('/Users?filter=userName eq "ada@example.com"&count=1', User_Agent="Okta SCIM Client 1.0.0")
+
+    [line] = lines_of(capsys)
+    assert line["event"] == "request"
+    assert line["route"] == "/scim/v2/Users"
+    assert (line["method"], line["status"]) == ("GET", 200)
+    assert line["parameters"] == ["filter", "count"]
+    assert line["user_agent"] == "Okta SCIM Client 1.0.0"
+    assert line["organization"] and line["token"] and line["request_id"] and line["duration_ms"] > 0
+    assert "ada@example.com" not in json.dumps(line)
+    assert scim.token not in json.dumps(line)
+
+
+def test_metrics_count_by_route_and_name_what_clients_do(scim, user, app):
+    scim.patch(f"/Users/{user['id']}", {"op": "Replace", "path": "active", "value": "False"})
+    app.test_client().open("/scim/v2/Users", method="BREW")
+
+    text = app.test_client().get("/metrics").text
+
+    assert 'scim_requests_total{method="PATCH",route="/scim/v2/Users/<resource_id>",status="200"} 1.0' in text
+    assert 'scim_requests_total{method="OTHER",route="(none)",status="405"} 1.0' in text
+    assert 'scim_client_deviations_total{deviation="boolean_as_text"} 1.0' in text
+    assert user["id"] not in text
+
+
+def test_a_database_without_the_present_schema_is_not_ready(app, monkeypatch):
+    monkeypatch.setattr("scim_server.store.schema.HEAD", "from the future")
+
+    response = app.test_client().get("/readyz")
+
+    assert response.status_code == 503
+    assert "db upgrade" in response.get_json(force=True)["detail"]
+
+
+def test_a_write_goes_through_its_transaction(scim, monkeypatch):
+    def stores_and_fails(tx, call, body, projection):
+        users.create(tx, call, body, projection)
+        raise Unavailable("too late")
+
+    monkeypatch.setattr("scim_server.operations.groups.create", stores_and_fails)
+
+    assert scim.post("/Groups", {"userName": "ghost"}).status_code == 503
+    assert scim.get("/Users").get_json(force=True)["totalResults"] == 0

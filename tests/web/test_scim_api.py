@@ -1,0 +1,291 @@
+"""The endpoints of RFC 7644 §3.2: statuses, headers, media types; what operations do is tested with them."""
+
+from __future__ import annotations
+
+import pytest
+
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+
+def body_of(response):
+    return response.get_json(force=True)
+
+
+def test_a_created_user_has_an_address_and_a_version(scim):
+    response = scim.post("/Users", {"userName": "ada"})
+
+    body = body_of(response)
+    assert response.status_code == 201
+    assert response.content_type == "application/scim+json"
+    assert response.headers["Location"] == body["meta"]["location"]
+    assert response.headers["Location"].endswith(f"/scim/v2/Users/{body['id']}")
+    assert response.headers["ETag"] == body["meta"]["version"]
+
+
+def test_the_same_again_is_a_conflict_of_uniqueness(scim, user):
+    response = scim.post("/Users", {"userName": "ADA"})
+
+    assert response.status_code == 409
+    assert body_of(response)["scimType"] == "uniqueness"
+    assert body_of(response)["status"] == "409"
+
+
+def test_a_patch_of_a_user_answers_with_the_user(scim, user):
+    response = scim.patch(f"/Users/{user['id']}", {"op": "replace", "path": "active", "value": False})
+
+    assert response.status_code == 200
+    assert body_of(response)["active"] is False
+
+
+def test_a_patch_of_a_group_answers_with_nothing_unless_asked(scim, user):
+    group = body_of(scim.post("/Groups", {"displayName": "eng"}))
+    operation = {"op": "add", "path": "members", "value": [{"value": user["id"]}]}
+
+    quiet = scim.patch(f"/Groups/{group['id']}", operation)
+    asked = scim.patch(f"/Groups/{group['id']}?attributes=displayName", operation)
+
+    assert (quiet.status_code, quiet.data) == (204, b"")
+    assert "Content-Type" not in quiet.headers
+    assert quiet.headers["ETag"] != group["meta"]["version"]
+    assert asked.status_code == 200
+    assert body_of(asked).keys() == {"schemas", "id", "displayName"}
+
+
+def test_a_put_answers_with_the_resource_and_a_delete_with_nothing(scim, user):
+    put = scim.put(f"/Users/{user['id']}", {"userName": "ada", "nickName": "Countess"})
+    assert (put.status_code, body_of(put)["nickName"]) == (200, "Countess")
+
+    deleted = scim.delete(f"/Users/{user['id']}")
+    assert (deleted.status_code, deleted.data) == (204, b"")
+
+    again = scim.delete(f"/Users/{user['id']}")
+    assert (again.status_code, body_of(again)["schemas"]) == (404, [ERROR])
+
+
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [
+        pytest.param("PUT", {"userName": "ada", "title": "x"}, id="put"),
+        pytest.param("PATCH", {"Operations": [{"op": "add", "path": "title", "value": "x"}]}, id="patch"),
+        pytest.param("DELETE", None, id="delete"),
+    ],
+)
+def test_if_match_is_heeded_by_every_verb_that_writes(scim, user, method, body):
+    path = f"/Users/{user['id']}"
+
+    refused = scim.request(method, path, body, If_Match='W/"4711"')
+    done = scim.request(method, path, body, If_Match=f'W/"x", {user["meta"]["version"]}')
+
+    assert refused.status_code == 412
+    assert done.status_code in (200, 204)
+
+
+def test_if_none_match_saves_the_body_whatever_the_projection(scim, user):
+    known = user["meta"]["version"]
+
+    for query in ("", "?attributes=userName", "?excludedAttributes=emails"):
+        response = scim.get(f"/Users/{user['id']}{query}", If_None_Match=known)
+
+        assert (response.status_code, response.data) == (304, b"")
+        assert response.headers["ETag"] == known
+    assert scim.get(f"/Users/{user['id']}", If_None_Match='W/"other"').status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("application/scim+json", "application/scim+json"),
+        ("application/json", "application/json"),
+        ("application/json; charset=utf-8", "application/json"),
+        ("application/json, application/scim+json", "application/scim+json"),
+        ("application/json, text/plain, */*", "application/scim+json"),
+        ("*/*", "application/scim+json"),
+        ("text/html", "application/scim+json"),
+        ("", "application/scim+json"),
+    ],
+)
+def test_the_answer_is_scim_json_unless_only_json_is_accepted(scim, user, accept, expected):
+    assert scim.get("/Users", Accept=accept).content_type == expected
+    assert scim.get("/Users/nobody", Accept=accept).content_type == expected
+
+
+def test_a_token_can_fix_the_media_type(caller, user):
+    client = caller("scim", client_settings={"force_media_type": "application/json"})
+
+    assert client.get("/Users").content_type == "application/json"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/scim+json",
+        "application/json",
+        "application/scim+json; charset=utf-8",
+        "application/json;charset=ISO-8859-1",
+        "application/x-www-form-urlencoded",
+        "text/plain",
+        "",
+    ],
+)
+def test_json_is_taken_under_any_label(app, scim, content_type):
+    response = app.test_client().post(
+        "/scim/v2/Users",
+        data='{"userName": "ada"}',
+        content_type=content_type,
+        headers={"Authorization": f"Bearer {scim.token}"},
+    )
+
+    assert response.status_code == 201
+
+
+@pytest.mark.parametrize("content_type", ["application/xml", "text/xml", "multipart/form-data; boundary=x"])
+def test_what_is_labelled_as_something_else_is_refused(app, scim, content_type):
+    response = app.test_client().post(
+        "/scim/v2/Users",
+        data="<user/>",
+        content_type=content_type,
+        headers={"Authorization": f"Bearer {scim.token}"},
+    )
+
+    assert response.status_code == 415
+    assert response.content_type == "application/scim+json"
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'"x"', b"\xff", b'{"userName": NaN}', b"[" * 100_000])
+def test_what_is_no_json_object_is_invalid_syntax(app, scim, data):
+    response = app.test_client().post(
+        "/scim/v2/Users", data=data, headers={"Authorization": f"Bearer {scim.token}"}
+    )
+
+    assert response.status_code == 400
+    assert body_of(response)["scimType"] == "invalidSyntax"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        '/Users?filter=userName eq "ADA"',
+        "/Users/?FILTER=userName+eq+%22ada%22&",
+        '//Users?Filter=userName eq "ada"&unknown=1',
+    ],
+)
+def test_parameters_are_found_in_any_letter_case_and_addresses_in_any_form(scim, user, path):
+    response = scim.get(path)
+
+    assert response.status_code == 200
+    assert [found["id"] for found in body_of(response)["Resources"]] == [user["id"]]
+
+
+def test_an_empty_list_is_a_list(scim):
+    body = body_of(scim.get('/Users?filter=userName eq "nobody"'))
+
+    assert (body["schemas"], body["totalResults"], body["Resources"]) == ([LIST], 0, [])
+
+
+@pytest.mark.parametrize(
+    ("query", "scim_type"),
+    [
+        ("filter=", "invalidFilter"),
+        ("filter=userName", "invalidFilter"),
+        ("sortBy=userName&sortOrder=sideways", "invalidValue"),
+        ("startIndex=first", "invalidValue"),
+        ("count=1e9", "invalidValue"),
+        ("count=1.5", "invalidValue"),
+        ("cursor=forged", "invalidCursor"),
+    ],
+)
+def test_parameters_that_make_no_sense_are_named(scim, user, query, scim_type):
+    response = scim.get(f"/Users?{query}")
+
+    assert response.status_code == 400
+    assert body_of(response)["scimType"] == scim_type
+
+
+@pytest.mark.parametrize(
+    "query", ["startIndex=0", "startIndex=-1", "count=-1", "count=0", f"startIndex={2**63}"]
+)
+def test_numbers_out_of_range_are_brought_into_it(scim, user, query):
+    assert scim.get(f"/Users?{query}").status_code == 200
+
+
+def test_a_search_by_post_finds_what_the_query_finds(scim, user):
+    scim.post("/Groups", {"displayName": "ada"})
+    request = {"filter": 'userName eq "ada" or displayName eq "ada"', "attributes": ["displayName"]}
+
+    assert body_of(scim.post("/Users/.search", request))["totalResults"] == 1
+    assert (
+        body_of(scim.post("/Groups/.search", request | {"filter": 'displayName eq "ada"'}))["totalResults"]
+        == 1
+    )
+    assert body_of(scim.post("/.search", request))["totalResults"] == 2
+
+
+def test_the_root_lists_all_types(scim, user):
+    scim.post("/Groups", {"displayName": "eng"})
+
+    assert body_of(scim.get(""))["totalResults"] == 2
+
+
+def test_a_cursor_leads_through_a_list(scim):
+    for number in range(5):
+        scim.post("/Users", {"userName": f"u{number}"})
+
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = body_of(scim.get(f"/Users?cursor={cursor}&count=2"))
+        seen += [found["userName"] for found in page["Resources"]]
+        cursor = page.get("nextCursor")
+
+    assert seen == ["u0", "u1", "u2", "u3", "u4"]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "POST"])
+def test_me_is_nobody_for_a_token_without_a_person(scim, method):
+    response = scim.request(method, "/Me", {})
+
+    assert response.status_code == 501
+    assert body_of(response)["schemas"] == [ERROR]
+
+
+def test_me_is_the_person_whom_the_token_stands_for(caller, user):
+    myself = caller("scim", member_id=user["id"])
+
+    response = myself.get("/Me")
+
+    assert response.status_code == 200
+    assert response.headers["Location"] == user["meta"]["location"]
+    patched = myself.patch("/Me", {"op": "add", "path": "nickName", "value": "Countess"})
+    assert body_of(patched)["nickName"] == "Countess"
+    assert myself.post("/Me", {"userName": "eve"}).status_code == 501
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/Users", {"GET", "POST"}),
+        ("POST", "/Users/x", {"GET", "PUT", "PATCH", "DELETE"}),
+        ("GET", "/.search", {"POST"}),
+        ("POST", "/Schemas", {"GET"}),
+    ],
+)
+def test_a_method_that_an_address_does_not_take(scim, method, path, allowed):
+    response = scim.request(method, path, {})
+
+    assert response.status_code == 405
+    assert {name.strip() for name in response.headers["Allow"].split(",")} - {"HEAD", "OPTIONS"} == allowed
+    assert body_of(response)["schemas"] == [ERROR]
+
+
+def test_an_unknown_address_is_a_scim_error(scim):
+    response = scim.get("/Planets")
+
+    assert (response.status_code, response.content_type) == (404, "application/scim+json")
+    assert body_of(response)["status"] == "404"
+
+
+def test_a_strict_client_is_told_of_unknown_attributes(caller):
+    strict = caller("scim", profile="strict")
+
+    assert strict.post("/Users", {"userName": "ada", "colour": "red"}).status_code == 400
