@@ -76,6 +76,26 @@ def serve(host: str, port: int, workers: int) -> None:
     _serve(host, port, workers, threads)
 
 
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535))
+def demo(host: str, port: int) -> None:
+    """Serve a demo organization; made at the first start, kept at the next."""
+    from pathlib import Path
+
+    from scim_server import cli_demo
+
+    config = Config.from_environment()
+    with database_of(config) as opened:
+        upgrade_or_refuse(opened)
+        file = opened.engine.url.database if opened.is_sqlite else None
+        tokens = cli_demo.prepare(opened, Path(file or ".").parent / "demo-tokens.json")
+        threads = 1 if opened.is_sqlite else 4
+    cli_demo.introduce(f"http://{host}:{port}", tokens)
+    sys.stdout.flush()
+    _serve(host, port, 2, threads)
+
+
 def upgrade_or_refuse(database: Database) -> None:
     """The embedded database is brought up to date by itself; a shared one only on purpose."""
     from scim_server.store import schema

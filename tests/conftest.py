@@ -178,7 +178,7 @@ def clock() -> Clock:
 def app(database: Database, clock: Clock) -> Iterator[Any]:
     """The WSGI application on ``database``, with connections of its own."""
     url = database.engine.url.render_as_string(hide_password=False)
-    application = create_app({"database_url": url, "log_level": "error"}, clock=clock)
+    application = create_app({"database_url": url}, clock=clock)
     yield application
     application.extensions["scim_seats"].database.close()
 

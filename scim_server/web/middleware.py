@@ -162,7 +162,7 @@ def _refusal_of_length(environ: Environ, bounds: Bounds) -> Exception | None:
 
 
 def body_too_large(limit: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"The body is larger than {limit} bytes (maxPayloadSize).", limit=limit)
+    return PayloadTooLarge(f"The body is larger than {limit} bytes.", limit=limit)
 
 
 class BoundedInput:

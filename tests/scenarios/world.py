@@ -156,7 +156,7 @@ class World:
         """Who waits for what, in order."""
         names = {identifier: name for name, identifier in self.ids.items()}
         items = self.admin.get("/seats/waiting")["items"]
-        return [(names[item["member_id"]], item["desired_tier"]) for item in items]
+        return [(names.get(item["member_id"], "?"), item["desired_tier"]) for item in items]
 
     def events(self) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from scim_server import create_app
 from scim_server.operations import access, organizations
 
 PREFIXES = {"scim": "/scim/v2", "jit": "/jit/v1", "admin": "/admin/v1", "owner": "/admin/v1"}
@@ -53,12 +54,29 @@ class Caller:
         return self.request("DELETE", path, **headers)
 
 
+MakeApp = Callable[..., Flask]
 MakeToken = Callable[..., str]
 MakeCaller = Callable[..., Caller]
 
 
 @pytest.fixture
-def organization_id(app: Flask, database: Any, clock: Callable[[], datetime]) -> str:
+def make_app(database: Any, clock: Callable[[], datetime]) -> Iterator[MakeApp]:
+    """Make another application on the same database: ``make_app(max_body_bytes=2000)``."""
+    made = []
+    url = database.engine.url.render_as_string(hide_password=False)
+
+    def make(**settings: Any) -> Flask:
+        app = create_app({"database_url": url, "log_level": "error", **settings}, clock=clock)
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        app.extensions["scim_seats"].database.close()
+
+
+@pytest.fixture
+def organization_id(database: Any, clock: Callable[[], datetime]) -> str:
     created = database.run(
         organizations.create,
         name="acme",

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from scim_server import create_app
 from scim_server.errors import Unavailable
 from scim_server.operations import users
+from tests.web.conftest import Caller
 
 
 def lines_of(capsys) -> list[dict]:
@@ -34,8 +34,8 @@ def test_every_answer_has_the_headers_that_never_change(app):
 
 
 @pytest.mark.parametrize("path", ["/scim/v2/Users", "/admin/v1/mappings/x", "/jit/v1/login"])
-def test_no_route_reads_more_than_the_bound(tmp_path, path):
-    app = create_app({"database_url": f"sqlite:///{tmp_path}/small.db", "max_body_bytes": 2000})
+def test_no_route_reads_more_than_the_bound(make_app, path):
+    app = make_app(max_body_bytes=2000)
 
     announced = app.test_client().post(path, data=b"x" * 2001)
 
@@ -44,17 +44,13 @@ def test_no_route_reads_more_than_the_bound(tmp_path, path):
 
 
 @pytest.mark.parametrize(("size", "status"), [(20_000, 400), (200_000, 413)])
-def test_a_body_without_a_length_is_bounded_too(tmp_path, clock, size, status, caller, app):
-    scim = caller("scim")
-    small = create_app(
-        {"database_url": str(app.extensions["scim_seats"].database.engine.url), "max_body_bytes": 100_000},
-        clock=clock,
-    )
+def test_a_body_without_a_length_is_bounded_too(make_app, make_token, size, status):
+    small = make_app(max_body_bytes=100_000)
 
     response = small.test_client().post(
         "/scim/v2/Users",
         input_stream=io.BytesIO(b"x" * size),
-        headers={"Authorization": f"Bearer {scim.token}", "Transfer-Encoding": "chunked"},
+        headers={"Authorization": f"Bearer {make_token('scim')}", "Transfer-Encoding": "chunked"},
         environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": ""},
     )
 
@@ -71,21 +67,14 @@ def test_an_address_or_headers_beyond_all_measure_are_refused_in_the_right_form(
     assert (large.status_code, large.get_json(force=True)["status"]) == (431, 431)
 
 
-def test_a_configured_address_is_used_whatever_the_request_says(tmp_path, clock, caller, app):
-    scim = caller("scim")
-    public = create_app(
-        {
-            "database_url": str(app.extensions["scim_seats"].database.engine.url),
-            "base_url": "https://scim.example.com",
-        },
-        clock=clock,
-    )
+def test_a_configured_address_is_used_whatever_the_request_says(make_app, make_token):
+    public = make_app(base_url="https://scim.example.com")
 
     response = public.test_client().post(
         "/scim/v2/Users",
         json={"userName": "ada"},
         headers={
-            "Authorization": f"Bearer {scim.token}",
+            "Authorization": f"Bearer {make_token('scim')}",
             "Host": "evil.example",
             "X-Forwarded-Host": "evil.example",
             "X-Forwarded-Proto": "gopher",
@@ -97,15 +86,16 @@ def test_a_configured_address_is_used_whatever_the_request_says(tmp_path, clock,
     assert response.headers["Location"].startswith("https://scim.example.com/scim/v2/Users/")
 
 
-def test_forwarded_headers_count_only_behind_a_trusted_proxy(tmp_path, clock):
-    forwarded = {"X-Forwarded-Host": "scim.example.com", "X-Forwarded-Proto": "https"}
-    for proxies, expected in ((0, "http://localhost/"), (1, "https://scim.example.com/")):
-        app = create_app(
-            {"database_url": f"sqlite:///{tmp_path}/{proxies}.db", "trusted_proxies": proxies}, clock=clock
-        )
-        document = app.test_client().get("/scim/v2/ServiceProviderConfig", headers=forwarded)
+@pytest.mark.parametrize(
+    ("proxies", "expected"), [(0, "http://localhost/"), (1, "https://scim.example.com/")]
+)
+def test_forwarded_headers_count_only_behind_a_trusted_proxy(make_app, proxies, expected):
+    client = make_app(trusted_proxies=proxies).test_client()
 
-        assert document.get_json(force=True)["meta"]["location"].startswith(expected)
+    forwarded = {"X-Forwarded-Host": "scim.example.com", "X-Forwarded-Proto": "https"}
+    document = client.get("/scim/v2/ServiceProviderConfig", headers=forwarded)
+
+    assert document.get_json(force=True)["meta"]["location"].startswith(expected)
 
 
 @pytest.mark.parametrize("surface", ["scim", "owner"])
@@ -142,8 +132,9 @@ def test_a_database_that_is_away_is_no_empty_list(caller, monkeypatch):
     assert scim.app.test_client().get("/healthz").status_code == 200
 
 
-def test_a_request_is_one_line_without_secrets_or_people(scim, capsys):
-    capsys.readouterr()
+def test_a_request_is_one_line_without_secrets_or_people(make_app, make_token, capsys):
+    scim = Caller(make_app(log_level="info"), make_token("scim"), "/scim/v2")
+
     scim.get('/Users?filter=userName eq "ada@example.com"&count=1', User_Agent="Okta SCIM Client 1.0.0")
 
     [line] = lines_of(capsys)

@@ -1,0 +1,52 @@
+# The commands of this project; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+install: $(VENV)/.installed ## Make .venv with everything that serving needs
+
+$(VENV)/.installed: pyproject.toml
+	@test -x $(BIN)/python || { echo "Making $(VENV) …"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing scim-seats …"
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	@echo "Installing what the tests need …"
+	@$(PIP) -e '.[test]'
+	@touch $@
+
+$(VENV)/.developed: $(VENV)/.tested
+	@echo "Installing what the checks need …"
+	@$(PIP) -e '.[test,dev]'
+	@touch $@
+
+run: install ## Serve a demo organization on http://127.0.0.1:8080
+	@mkdir -p var
+	@SCIM_DATABASE_URL=$${SCIM_DATABASE_URL:-sqlite:///var/scim-seats.sqlite3} $(BIN)/scim-server demo
+
+test: $(VENV)/.tested ## Run all tests, on SQLite and PostgreSQL
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+check: $(VENV)/.developed ## Format, lint, types and all tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+format: $(VENV)/.developed ## Bring the code into its format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: install ## Measure one-member changes of groups of 10, 1,000 and 100,000
+	@$(BIN)/python benchmarks/member_patch.py
+
+clean: ## Remove what can be made again; data under var/ stays
+	@rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
