@@ -27,7 +27,8 @@ class Call:
 
     ``actor`` names who is answerable, as it stands in the event log: ``token:<id>`` or
     ``member:<id>``. ``role`` is the role an admin token acts with, None on other channels.
-    ``secret`` seals the cursors of the organization. ``base_url`` is the public address of the SCIM service, without a slash at the end.
+    ``secret`` seals the cursors of the organization. ``base_url`` is the public address of the
+    SCIM service, without a slash at the end.
     """
 
     organization_id: str

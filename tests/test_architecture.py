@@ -17,7 +17,9 @@ from scim_server.store.tables import metadata
 from scim_server.web.error_handlers import STATUSES
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted(path for package in ("scim_server", "seat_policy") for path in (ROOT / package).rglob("*.py"))
+SOURCES = sorted(
+    path for package in ("scim_server", "seat_policy") for path in (ROOT / package).rglob("*.py")
+)
 
 
 def test_the_import_contracts_hold(capsys, monkeypatch):
@@ -67,7 +69,9 @@ def test_every_error_has_a_status():
     classes = [
         value
         for value in vars(errors).values()
-        if inspect.isclass(value) and issubclass(value, errors.ScimSeatsError) and value is not errors.ScimSeatsError
+        if inspect.isclass(value)
+        and issubclass(value, errors.ScimSeatsError)
+        and value is not errors.ScimSeatsError
     ]
 
     without = [cls.__name__ for cls in classes if not any(base in STATUSES for base in cls.__mro__)]

@@ -40,7 +40,13 @@ def test_the_vectors_of_the_rfc_are_answered_to_the_letter(live_server, vectors)
     acme = live_server.organization(premium=5, standard=5)
 
     result = subprocess.run(
-        [sys.executable, suites, f"{live_server.url}/scim/v2", acme.strict, CASES.parent / "vectors" / vectors],
+        [
+            sys.executable,
+            suites,
+            f"{live_server.url}/scim/v2",
+            acme.strict,
+            CASES.parent / "vectors" / vectors,
+        ],
         capture_output=True,
         text=True,
         check=False,

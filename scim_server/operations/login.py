@@ -100,10 +100,7 @@ def _groups_named(tx: Connection, call: Call, names: Sequence[str]) -> list[str]
 
 def _decision(record: UserRecord, *, created: bool) -> dict[str, Any]:
     seat = members.seat_of_record(record)
-    if not record.active:
-        reason = "suspended"
-    else:
-        reason = "assigned" if seat["can_use"] else "no_seat"
+    reason = "assigned" if seat["can_use"] else "no_seat" if record.active else "suspended"
     return {
         "decision": "allow" if reason == "assigned" else "deny",
         "reason": reason,

@@ -96,7 +96,10 @@ def set_mapping(
     role: str | None,
     dry_run: bool,
 ) -> dict[str, Any]:
-    """Map a group to a tier and evaluate its members at once (seat rule B6); ``dry_run`` only says what would change."""
+    """Map a group to a tier and evaluate its members at once (seat rule B6).
+
+    ``dry_run`` only says what would change.
+    """
     group = groups.lock(tx, call.organization_id, group_id)
     situation = seats.lock(tx, call)
     _check_tier(situation, tier, allow_unassigned=False)

@@ -122,7 +122,7 @@ def settings_from(profile: str, overrides: Mapping[str, str]) -> ClientSettings:
 
 
 def boolean_as_text(value: Any) -> Any:
-    """Entra sends "True" and "False", Keycloak "false" (learn.microsoft.com/…/use-scim-to-provision-users-and-groups)."""
+    """Entra sends "True" and "False" (learn.microsoft.com/…/use-scim-to-provision-users-and-groups)."""
     return _FLAGS.get(value.lower(), value) if isinstance(value, str) else value
 
 

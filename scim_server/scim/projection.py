@@ -55,7 +55,9 @@ class Projection:
 
     def _drop_hidden_schemas(self, kept: Json) -> None:
         """``schemas`` does not name an extension that is shown on request only and was not asked for."""
-        hidden = [e.id for e in self.resource_type.extensions if not e.is_shown_by_default and e.id not in kept]
+        hidden = [
+            e.id for e in self.resource_type.extensions if not e.is_shown_by_default and e.id not in kept
+        ]
         if hidden and "schemas" in kept:
             kept["schemas"] = [urn for urn in kept["schemas"] if urn not in hidden]
 

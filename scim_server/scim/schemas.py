@@ -310,7 +310,10 @@ _URN_SYNTAX = re.compile(
 
 
 def with_seat_on_request(resource_type: ResourceType) -> ResourceType:
-    """Return the resource type with a seat extension that is ``returned: request``: a client reads back what it wrote."""
+    """Return the resource type with a seat extension that is ``returned: request``.
+
+    A client then reads back what it wrote, and nothing else.
+    """
     extensions = tuple(
         SEAT_ON_REQUEST if extension is SEAT_SCHEMA else extension for extension in resource_type.extensions
     )
@@ -327,8 +330,10 @@ def with_extensions(resource_type: ResourceType, schemas: Iterable[Schema]) -> R
     return replace(resource_type, extensions=tuple(extensions))
 
 
-def schema_from_json(document: Json) -> Schema:
+def schema_from_json(document: Any) -> Schema:
     """Read a schema in the form of RFC 7643 §7. Raises InvalidValue that says what is wrong with it."""
+    if not isinstance(document, dict):
+        raise InvalidValue("A schema must be a JSON object.")
     urn = document.get("id")
     if not isinstance(urn, str) or not _URN_SYNTAX.fullmatch(urn):
         raise InvalidValue("id must be a URN of letters, digits and . _ ~ : / -.")
@@ -365,6 +370,8 @@ def _attribute_from_json(document: Any, where: str) -> Attribute:
     if uniqueness is not Uniqueness.NONE:
         raise InvalidValue(f"{at}: uniqueness is kept for the built-in attributes only; say none.")
     subs = document.get("subAttributes") or []
+    if not isinstance(subs, list):
+        raise InvalidValue(f"{at}: subAttributes must be a list.")
     if (type_ is Type.COMPLEX) != bool(subs):
         raise InvalidValue(f"{at}: a complex attribute, and no other, has subAttributes.")
     if any(isinstance(sub, dict) and sub.get("type") == "complex" for sub in subs):

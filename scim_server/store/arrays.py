@@ -38,7 +38,7 @@ class among(ColumnElement[bool]):
 
     inherit_cache = True
     type = Boolean()
-    _traverse_internals: Any = [
+    _traverse_internals: Any = [  # noqa: RUF012 - as SQLAlchemy declares it
         ("column", InternalTraversal.dp_clauseelement),
         ("ids", InternalTraversal.dp_clauseelement),
     ]

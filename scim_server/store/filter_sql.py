@@ -39,7 +39,17 @@ from sqlalchemy import (
 from sqlalchemy.types import Boolean, Double
 
 from scim_server.scim.attributes import Attribute, ResourceType, Type
-from scim_server.scim.filters import And, Comparison, Expression, Not, Nothing, Operator, Or, Present, ValuePath
+from scim_server.scim.filters import (
+    And,
+    Comparison,
+    Expression,
+    Not,
+    Nothing,
+    Operator,
+    Or,
+    Present,
+    ValuePath,
+)
 from scim_server.scim.paths import AttributePath
 from scim_server.scim.schemas import SEAT_URN
 from scim_server.scim.values import fold

@@ -41,7 +41,7 @@ def find(
     if source is not None:
         where.append(assignments.c.source == source)
     if status is not None:
-        where.append(_STATUS[status] if status in _STATUS else assignments.c.status == status)
+        where.append(_STATUS.get(status, assignments.c.status == status))
     if q is not None:
         part: ColumnElement[str] = bindparam("q", fold(q))
         where.append(

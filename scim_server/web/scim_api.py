@@ -91,9 +91,7 @@ class Endpoint:
         return no_content()
 
 
-USERS = Endpoint(
-    "Users", users, lambda call: call.user_type, patch_answers=True, prepare=passwords.protect
-)
+USERS = Endpoint("Users", users, lambda call: call.user_type, patch_answers=True, prepare=passwords.protect)
 GROUPS = Endpoint("Groups", groups, lambda call: call.group_type, patch_answers=False)
 ENDPOINTS = (USERS, GROUPS)
 

@@ -99,8 +99,8 @@ def test_two_processes_get_one_premium_seat_between_them(live_server):
         for number in range(REPETITIONS):
             answers = at_once(
                 *[
-                    lambda http=http, name=name: http.post(
-                        "/scim/v2/Users", json={"userName": f"{name}{number}"}, headers=scim
+                    lambda http=http, name=f"{name}{number}": http.post(
+                        "/scim/v2/Users", json={"userName": name}, headers=scim
                     )
                     for http, name in ((first, "a"), (second, "b"))
                 ]

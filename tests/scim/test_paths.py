@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from scim_server.errors import InvalidPath
 from scim_server.scim.attributes import Attribute, ResourceType, Schema
 from scim_server.scim.paths import AttributePath, resolve
-from scim_server.scim.schemas import ENTERPRISE_URN, GROUP, GROUP_URN, RESOURCE_TYPES, SEAT_URN, USER, USER_URN
+from scim_server.scim.schemas import (
+    ENTERPRISE_URN,
+    GROUP,
+    GROUP_URN,
+    RESOURCE_TYPES,
+    SEAT_URN,
+    USER,
+    USER_URN,
+)
 
 CUSTOM_URN = f"{USER_URN}:building"
 CUSTOM = Schema(CUSTOM_URN, "Building", "", (Attribute("floor"), Attribute("department")))
@@ -42,7 +50,9 @@ EXTENDED = ResourceType(
             id="of an extension, in upper case",
         ),
         pytest.param(ENTERPRISE_URN, ENTERPRISE_URN.lower(), ENTERPRISE_URN, id="a whole extension"),
-        pytest.param(f"{SEAT_URN}:tier", f"{SEAT_URN.lower()}:tier", f"{SEAT_URN}:tier", id="the seat's tier"),
+        pytest.param(
+            f"{SEAT_URN}:tier", f"{SEAT_URN.lower()}:tier", f"{SEAT_URN}:tier", id="the seat's tier"
+        ),
     ],
 )
 def test_a_path_names_an_attribute(text, key, spelling):
@@ -109,7 +119,9 @@ def test_what_is_not_defined_is_an_invalid_path(text):
 
 
 def test_the_refusal_names_the_path_and_the_resource_type():
-    with pytest.raises(InvalidPath, match=r"name\.nick is no attribute of User: name has no sub-attribute 'nick'"):
+    with pytest.raises(
+        InvalidPath, match=r"name\.nick is no attribute of User: name has no sub-attribute 'nick'"
+    ):
         resolve(USER, "name.nick")
 
 

@@ -78,13 +78,11 @@ def differences(listed, ours, prefix=""):
             continue
         for characteristic in CHARACTERISTICS:
             said = attribute.get(characteristic) or None
-            if said is not None and own.get(characteristic) != said:
+            if (said is not None and own.get(characteristic) != said) or (
+                characteristic in attribute and bool(said) != bool(own.get(characteristic))
+            ):
                 yield f"{path}.{characteristic}"
-            elif characteristic in attribute and bool(said) != bool(own.get(characteristic)):
-                yield f"{path}.{characteristic}"
-        yield from differences(
-            attribute.get("subAttributes", []), own.get("subAttributes", []), f"{path}."
-        )
+        yield from differences(attribute.get("subAttributes", []), own.get("subAttributes", []), f"{path}.")
 
 
 @pytest.mark.parametrize("schema", [USER_SCHEMA, GROUP_SCHEMA, ENTERPRISE_SCHEMA], ids=lambda s: s.name)
@@ -253,9 +251,13 @@ def declared(**attribute):
         pytest.param(declared(canonicalValues="a"), "canonicalValues", id="a text for a list"),
         pytest.param(declared(type="complex"), "subAttributes", id="complex without sub-attributes"),
         pytest.param(
-            declared(subAttributes=[{"name": "a"}]), "subAttributes", id="sub-attributes of a simple attribute"
+            declared(subAttributes=[{"name": "a"}]),
+            "subAttributes",
+            id="sub-attributes of a simple attribute",
         ),
-        pytest.param(declared(type="complex", subAttributes=5), "subAttributes", id="sub-attributes: a number"),
+        pytest.param(
+            declared(type="complex", subAttributes=5), "subAttributes", id="sub-attributes: a number"
+        ),
         pytest.param(
             declared(type="complex", subAttributes=[{"name": "a", "type": "complex"}]),
             "complex",
