@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -25,8 +25,8 @@ from sly import Parser
 from sly.yacc import ParserMeta
 
 from scim_server.errors import InvalidFilter, InvalidPath
-from scim_server.scim.attributes import Attribute, ResourceType, Returned, Type
-from scim_server.scim.paths import AttributePath, resolve
+from scim_server.scim.attributes import ResourceType, Returned, Type
+from scim_server.scim.paths import AttributePath, resolve, shortened
 from scim_server.scim.values import fold, parse_date_time
 
 MAX_LENGTH = 4096
@@ -55,7 +55,7 @@ Literal = str | bool | int | Decimal | datetime
 class Comparison:
     """``path operator value``; the value is folded, an instant or a number as the attribute asks.
 
-    ``written`` is the value as the client wrote it.
+    ``written`` is the value as a document would hold it: not folded, a dateTime as text.
     """
 
     path: AttributePath
@@ -73,7 +73,10 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class ValuePath:
-    """``path[filter]``: one element of a multi-valued attribute satisfies the whole filter."""
+    """``path[filter]``: one element of a multi-valued attribute satisfies the whole filter.
+
+    Within it, ``attribute`` of every path is the one outside and ``sub`` the one inside.
+    """
 
     path: AttributePath
     filter: Expression
@@ -96,7 +99,7 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """Matches no resource: a comparison with an attribute that this resource type does not have."""
+    """Matches no resource: what a filter comes to on a resource type that lacks its attributes."""
 
 
 Expression = Comparison | Present | ValuePath | And | Or | Not | Nothing
@@ -110,61 +113,80 @@ class PatchPath:
     filter: Expression | None
 
 
-def parse_filter(text: str, resource_type: ResourceType, *, lenient: bool) -> Expression:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is refused before it is parsed: characters, tokens, brackets within brackets."""
+
+    length: int = MAX_LENGTH
+    tokens: int = MAX_TOKENS
+    depth: int = MAX_DEPTH
+
+
+LIMITS = Limits()
+
+
+def parse_filter(
+    text: str, resource_type: ResourceType, *, lenient: bool, limits: Limits = LIMITS
+) -> Expression:
     """Return the expression of a filter on one resource type.
 
-    ``lenient`` takes booleans as text, numbers as text where text is compared, and bare
-    words as text. Raises InvalidFilter, never for anything else than the client's mistake.
+    ``lenient`` takes booleans as text, numbers as text where text is compared, bare words
+    as text, and attributes of extensions without their URN. Raises InvalidFilter; so does a
+    filter on what is never returned, because ``sensitive`` is kept for what a URI discloses
+    (RFC 7644 §3.12, §7.5.2) and a search by POST has none.
     """
-    return _Typing(resource_type, lenient=lenient).expression(_syntax_tree(text, lenient=lenient))
+    expression = _Typing(resource_type, lenient=lenient).expression(
+        _syntax_tree(text, lenient=lenient, limits=limits)
+    )
+    assert not isinstance(expression, bool)  # only what may be unknown folds to a constant
+    return expression
 
 
 def parse_filter_for(
-    text: str, resource_types: Sequence[ResourceType], *, lenient: bool
+    text: str, resource_types: Sequence[ResourceType], *, lenient: bool, limits: Limits = LIMITS
 ) -> dict[str, Expression]:
-    """Return the expression of a filter for each of several resource types, by name.
+    """Return the expression of a filter for each of several resource types, by name; ``Nothing`` is whole.
 
-    A comparison with an attribute that one type lacks is false there; one that all lack is refused.
+    An attribute that a type lacks is treated as one without a value (RFC 7644 §3.4.2.1);
+    one that all of them lack is refused. Raises InvalidFilter.
     """
-    found, problem = {}, None
+    tree = _syntax_tree(text, lenient=lenient, limits=limits)
+    found, unknown = {}, []
     for resource_type in resource_types:
-        try:
-            typing = _Typing(resource_type, lenient=lenient, tolerates_unknown=True)
-            expression = typing.expression(_syntax_tree(text, lenient=lenient))
-        except InvalidFilter as error:
-            problem = error
-        else:
-            found[resource_type.name] = expression if typing.known else Nothing()
-            if typing.unknown and not typing.known:
-                problem = InvalidFilter(f"{typing.unknown[0]} is no attribute of any resource type.")
-    unknown_everywhere = all(isinstance(expression, Nothing) for expression in found.values())
-    if not found or (problem is not None and unknown_everywhere):
-        assert problem is not None
-        raise problem
-    return {type_.name: found.get(type_.name, Nothing()) for type_ in resource_types}
+        typing = _Typing(resource_type, lenient=lenient, tolerates_unknown=True)
+        found[resource_type.name] = _as_expression(typing.expression(tree), resource_type)
+        unknown.append(typing.unknown)
+    for name in unknown[0]:
+        if all(name in names for names in unknown):
+            raise InvalidFilter(f"{shortened(name)} is no attribute of any resource type.")
+    return found
 
 
-def parse_path(text: str, resource_type: ResourceType, *, lenient: bool) -> PatchPath:
-    """Return what the ``path`` of a PATCH operation names: ``attr``, ``attr.sub``, ``attr[filter].sub``, a URN.
+def parse_path(
+    text: str, resource_type: ResourceType, *, lenient: bool, limits: Limits = LIMITS
+) -> PatchPath:
+    """Return what a PATCH operation's ``path`` names: ``attr``, ``attr.sub``, ``attr[filter].sub``, a URN.
 
-    Raises InvalidPath, InvalidFilter for a value filter that does not parse.
+    Raises InvalidPath for a path that does not parse or names what is not defined, and
+    InvalidFilter for a value filter that parses but cannot be answered (RFC 7644 §3.12).
     """
     if "[" not in text and '"' not in text:
         return PatchPath(resolve(resource_type, text, bare_extensions=lenient), None)
     try:
-        tree = _syntax_tree(text + " pr", lenient=lenient)
+        tree = _syntax_tree(text, lenient=lenient, limits=limits, is_path=True)
     except InvalidFilter as error:
-        raise InvalidPath(f"The path {_short(text)} does not parse: {error.detail}") from error
+        raise InvalidPath(f"The path {shortened(text)} does not parse: {error.detail}") from error
     path = _path_only(tree)
     if path is None:
-        raise InvalidPath(f"{_short(text)} is a filter, not a path.")
+        raise InvalidPath(f"{shortened(text)} is a filter, not a path.")
     return _Typing(resource_type, lenient=lenient).patch_path(path)
 
 
 def shape_and_values(expression: Expression) -> tuple[Hashable, list[Literal]]:
     """Return an expression without its literals, and its literals in the order in which they stand.
 
-    Expressions of one shape differ in their literals only; a translation of one serves all.
+    Expressions of one shape differ in their literals only, of which the paths tell the types;
+    a translation of one serves all.
     """
     values: list[Literal] = []
 
@@ -218,28 +240,70 @@ _SUB_ATTRIBUTE = re.compile(r"\.([A-Za-z$][\w$-]*)", re.ASCII)
 _NOT = re.compile(r"not\s*(?=\()", re.IGNORECASE)
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 _OPERATORS = frozenset(Operator)
+_UNUSABLE = re.compile("[\x00\ud800-\udfff]")
+_SPACED_BEHIND = frozenset({*(operator.upper() for operator in Operator), "AND", "OR"})
+_SPACED_BEFORE = _SPACED_BEHIND | {"PR"}
 
 
 class _Tokens:
-    """Reads a filter from left to right; what may come next decides what a word is."""
+    """Reads a filter from left to right; what may come next decides what a word is.
 
-    def __init__(self, text: str, *, lenient: bool) -> None:
+    A path is read as if ``pr`` stood behind it, which makes it a filter of the grammar.
+    """
+
+    def __init__(self, text: str, *, lenient: bool, limits: Limits, is_path: bool) -> None:
         self.text = text
         self.lenient = lenient
+        self.limits = limits
+        self.is_path = is_path
         self.at = 0
         self.depth = 0
 
     def __iter__(self) -> Iterator[Token]:
-        if len(self.text) > MAX_LENGTH:
-            raise InvalidFilter(f"The filter is longer than {MAX_LENGTH} characters.")
-        step = self.operand
-        for _ in range(MAX_TOKENS):
-            self.at = _SPACE.match(self.text, self.at).end()  # type: ignore[union-attr]
+        self.check_text()
+        step, before = self.operand, ""
+        for _ in range(self.limits.tokens):
+            start = self.at
+            self.at = _SPACE.match(self.text, start).end()  # type: ignore[union-attr]
             if self.at == len(self.text):
+                yield from self.end(step)
                 return
+            at = self.at
             token, step = step()
+            if (
+                at == start
+                and not self.lenient
+                and (before in _SPACED_BEHIND or token.type in _SPACED_BEFORE)
+            ):
+                raise InvalidFilter(f"Expected a space at position {at}: {shortened(self.text[at:])}")
+            before = token.type
             yield token
-        raise InvalidFilter(f"The filter has more than {MAX_TOKENS} parts.")
+        raise InvalidFilter(f"The filter has more than {self.limits.tokens} parts.")
+
+    def check_text(self) -> None:
+        """Refuse what is too long, and characters that no database takes."""
+        if len(self.text) > self.limits.length:
+            raise InvalidFilter(f"The filter is longer than {self.limits.length} characters.")
+        unusable = _UNUSABLE.search(self.text)
+        if unusable:
+            raise InvalidFilter(f"The character at position {unusable.start()} cannot be part of a filter.")
+
+    def end(self, step: Callable[[], Any]) -> Iterator[Token]:
+        """Behind the last token: the ``pr`` of a path, or nothing where a filter may end."""
+        if (
+            self.is_path
+            and not self.depth
+            and step in (self.after_attribute, self.after_value_path, self.operator)
+        ):
+            yield self.token("PR", "pr", self.at)
+        elif step in (self.after_attribute, self.operator):
+            raise InvalidFilter(f"Expected an operator at the end of {shortened(self.text)}")
+        elif step == self.literal:
+            raise InvalidFilter(f"Expected a value at the end of {shortened(self.text)}")
+        elif step == self.operand:
+            raise InvalidFilter(f"Expected an attribute at the end of {shortened(self.text)!r}")
+        elif self.depth:
+            raise InvalidFilter(f"A bracket is not closed in {shortened(self.text)}")
 
     def operand(self) -> tuple[Token, Callable[[], Any]]:
         """What begins an expression: ``(``, ``not (`` or an attribute."""
@@ -255,16 +319,18 @@ class _Tokens:
 
     def after_attribute(self) -> tuple[Token, Callable[[], Any]]:
         """What follows an attribute: ``[`` or an operator."""
-        if self.text[self.at] == "[" and self.text[self.at - 1] != " ":
+        if self.text[self.at] == "[" and not self.text[self.at - 1].isspace():
             return self.opening("LBRACKET"), self.operand
         return self.operator()
 
     def operator(self) -> tuple[Token, Callable[[], Any]]:
+        if self.is_path and not self.depth:
+            raise self.unexpected("the end of the path")
         word = self.word("an operator")
         if word.lower() == "pr":
             return self.token("PR", "pr", self.at + 2), self.connective
         if word.lower() not in _OPERATORS:
-            raise InvalidFilter(f"The operator {_short(word)!r} at position {self.at} is not supported.")
+            raise InvalidFilter(f"The operator {shortened(word)} at position {self.at} is not supported.")
         return self.token(word.upper(), word.lower(), self.at + 2), self.literal
 
     def literal(self) -> tuple[Token, Callable[[], Any]]:
@@ -277,12 +343,13 @@ class _Tokens:
             value = _Literal(_number(number[0]), number[0])
             return self.token("NUMBER", value, number.end()), self.connective
         word = self.word("a value")
-        if word.lower() in _WORDS:
-            value = _Literal(_WORDS[word.lower()], word)
-            return self.token(word.upper(), value, self.at + len(word)), self.connective
+        known = word.lower() if self.lenient else word  # JSON's are in lower case
+        if known in _WORDS:
+            value = _Literal(_WORDS[known], word)
+            return self.token(known.upper(), value, self.at + len(word)), self.connective
         if not self.lenient:
             raise InvalidFilter(
-                f"The value {_short(word)} at position {self.at} must stand in double quotes."
+                f"The value {shortened(word)} at position {self.at} must stand in double quotes."
             )
         return self.token("COMP_VALUE", _Literal(word, word), self.at + len(word)), self.connective
 
@@ -309,8 +376,8 @@ class _Tokens:
 
     def opening(self, type_: str) -> Token:
         self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise InvalidFilter(f"The filter is nested deeper than {MAX_DEPTH} brackets.")
+        if self.depth > self.limits.depth:
+            raise InvalidFilter(f"The filter is nested deeper than {self.limits.depth} brackets.")
         return self.token(type_, self.text[self.at], self.at + 1)
 
     def closing(self, type_: str) -> Token:
@@ -329,7 +396,7 @@ class _Tokens:
         return word[0]
 
     def unexpected(self, expected: str) -> InvalidFilter:
-        return InvalidFilter(f"Expected {expected} at position {self.at}: {_short(self.text[self.at :])}")
+        return InvalidFilter(f"Expected {expected} at position {self.at}: {shortened(self.text[self.at :])}")
 
 
 def _decoded(text: str, at: int) -> _Literal:
@@ -353,7 +420,7 @@ def _number(text: str) -> int | Decimal:
 def _refuse(_parser: Any, token: Token | None) -> None:
     if token is None:
         raise InvalidFilter("The filter ends too early.")
-    raise InvalidFilter(f"Unexpected {_short(str(token.value))} at position {token.index}.")
+    raise InvalidFilter(f"Unexpected {shortened(str(token.value))!r} at position {token.index}.")
 
 
 def _parser_class() -> type[Parser]:
@@ -373,22 +440,21 @@ def _parser_class() -> type[Parser]:
 _Parser = _parser_class()
 
 
-def _syntax_tree(text: str, *, lenient: bool) -> Any:
+def _syntax_tree(text: str, *, lenient: bool, limits: Limits, is_path: bool = False) -> Any:
     """Return the library's syntax tree. A parser keeps state, so each text has one of its own."""
-    tree = _Parser().parse(iter(_Tokens(text, lenient=lenient)))
-    if tree is None:
-        raise InvalidFilter("The filter is empty.")
-    return tree
+    tokens = _Tokens(text, lenient=lenient, limits=limits, is_path=is_path)
+    return _Parser().parse(iter(tokens))
 
 
 def _path_only(tree: Any) -> Any:
     """Return the attribute path of a tree that is ``path pr`` and nothing else."""
-    while isinstance(tree, ast.Filter) and not tree.negated and tree.namespace is None:
-        tree = tree.expr
+    tree = _unwrapped(tree)
     return tree.attr_path if isinstance(tree, ast.AttrExpr) and tree.value == "pr" else None
 
 
 # -- types
+
+_Folded = Expression | bool  # a bool is what an attribute that the resource type lacks makes of a term
 
 
 class _Typing:
@@ -401,73 +467,82 @@ class _Typing:
         self.lenient = lenient
         self.tolerates_unknown = tolerates_unknown
         self.unknown: list[str] = []
-        self.known: list[str] = []
 
-    def expression(self, node: Any, within: AttributePath | None = None) -> Expression:
-        while isinstance(node, ast.Filter) and node.namespace is None and not node.negated:
-            node = node.expr
-        if isinstance(node, ast.Filter) and node.namespace is None:
-            return Not(self.expression(node.expr, within))
-        if isinstance(node, ast.Filter):
-            return self.value_path(node, within)
+    def expression(self, node: Any, within: AttributePath | None = None) -> _Folded:
+        """Return the typed expression; ``within`` is the attribute of the value path around it.
+
+        It recurses along brackets only, of which there are few (``Limits.depth``).
+        """
+        node = _unwrapped(node)
         if isinstance(node, ast.LogExpr):
             return self.chain(node, within)
-        return self.attribute_expression(node, within)
+        if not isinstance(node, ast.Filter):
+            return self.attribute_expression(node, within)
+        if node.namespace is not None:
+            return self.value_path(node.namespace, node.expr, within)
+        term = self.expression(node.expr, within)
+        return not term if isinstance(term, bool) else Not(term)
 
-    def chain(self, node: Any, within: AttributePath | None) -> Expression:
+    def chain(self, node: Any, within: AttributePath | None) -> _Folded:
         """Flatten ``a and b and c``, which the grammar nests to the left, without recursion along it."""
         operands, operator = [], node.op
         while isinstance(node, ast.LogExpr) and node.op == operator:
             operands.append(node.expr2)
             node = _unwrapped(node.expr1)
         operands.append(node)
-        terms = tuple(self.expression(operand, within) for operand in reversed(operands))
-        return And(terms) if operator == "and" else Or(terms)
+        terms = [self.expression(operand, within) for operand in reversed(operands)]
+        return _joined(terms, And if operator == "and" else Or)
 
-    def value_path(self, node: Any, within: AttributePath | None) -> Expression:
-        path = self.path(node.namespace, within)
-        if path is None:
-            return Nothing()
-        if within is not None or path.sub is not None or path.attribute is None:
+    def value_path(self, name: Any, inner: Any, within: AttributePath | None) -> _Folded:
+        path = self.path(name, within)
+        return False if path is None else self.some_element(path, within, inner)
+
+    def some_element(
+        self, path: AttributePath, within: AttributePath | None, inner: Any, *more: Expression
+    ) -> Expression:
+        """``path[inner]``, with ``more`` that the same element satisfies (RFC 7644 §3.4.2.2, table 5)."""
+        attribute = path.attribute
+        if within is not None or path.sub is not None or attribute is None:
             raise InvalidFilter(f"{path} cannot have a value filter.")
-        if not path.attribute.multi_valued:
-            # `manager[value eq "x"]` of a single-valued attribute says the same as `manager.value eq "x"`.
-            return self.expression(node.expr, path)
-        return ValuePath(path, self.expression(node.expr, path))
+        if not attribute.is_complex and not attribute.multi_valued:
+            raise InvalidFilter(f"{path} cannot have a value filter.")
+        terms = (self.expression(inner, path), *more)
+        if not attribute.multi_valued:
+            terms = (Present(path), *terms)
+        expression = _joined(terms, And)
+        assert not isinstance(expression, bool)
+        return ValuePath(path, expression) if attribute.multi_valued else expression
 
-    def attribute_expression(self, node: Any, within: AttributePath | None) -> Expression:
+    def attribute_expression(self, node: Any, within: AttributePath | None) -> _Folded:
         if isinstance(node.attr_path.attr_name, ast.Filter):
             return self.value_path_comparison(node, within)
         path = self.path(node.attr_path, within)
         if path is None:
-            return Nothing()
-        if node.value == "pr":
-            return Present(path)
-        return self.comparison(path, Operator(node.value), node.comp_value.value)
+            return _without_value(node)
+        return self.test(path, node)
 
-    def value_path_comparison(self, node: Any, within: AttributePath | None) -> Expression:
-        """``emails[type eq "work"].value eq "x"``, beyond the grammar but sent: one element satisfies both."""
+    def test(self, path: AttributePath, node: Any) -> Expression:
+        """A comparison with a path, or whether it is present."""
+        if node.value != "pr":
+            return self.comparison(path, Operator(node.value), node.comp_value.value)
+        _refuse_hidden(path)
+        return Present(path)
+
+    def value_path_comparison(self, node: Any, within: AttributePath | None) -> _Folded:
+        """``emails[type eq "work"].value eq "x"``, which clients send: one element satisfies both."""
         value_path = node.attr_path.attr_name
         namespace = value_path.namespace
-        sub_name = namespace.sub_attr.value if namespace.sub_attr is not None else "value"
-        whole = self.path(ast.AttrPath(namespace.attr_name, None, namespace.uri), within)
-        if whole is None:
-            return Nothing()
-        if whole.attribute is None or whole.sub is not None or within is not None:
-            raise InvalidFilter(f"{whole} cannot have a value filter.")
-        if node.value == "pr" and namespace.sub_attr is None:
-            return ValuePath(whole, self.expression(value_path.expr, whole))
-        path = self.within(whole, sub_name)
-        last: Expression = Present(path)
-        if node.value != "pr":
-            last = self.comparison(path, Operator(node.value), node.comp_value.value)
-        inner = self.expression(value_path.expr, whole)
-        return ValuePath(whole, And((inner, last))) if whole.attribute.multi_valued else And((inner, last))
+        path = self.path(ast.AttrPath(namespace.attr_name, None, namespace.uri), within)
+        if path is None:
+            return False
+        if namespace.sub_attr is None and node.value == "pr":
+            return self.some_element(path, within, value_path.expr)
+        sub = self.within(path, namespace.sub_attr.value if namespace.sub_attr is not None else "value")
+        return self.some_element(path, within, value_path.expr, self.test(sub, node))
 
     def patch_path(self, node: Any) -> PatchPath:
         if not isinstance(node.attr_name, ast.Filter):
-            path = resolve(self.resource_type, node.attr_name, bare_extensions=self.lenient)
-            return PatchPath(path, None)
+            return PatchPath(resolve(self.resource_type, node.attr_name, bare_extensions=self.lenient), None)
         namespace = node.attr_name.namespace
         path = resolve(self.resource_type, namespace.attr_name, bare_extensions=self.lenient)
         if path.attribute is None or path.sub is not None:
@@ -475,8 +550,9 @@ class _Typing:
         if not path.attribute.multi_valued and not (self.lenient and path.attribute.is_complex):
             raise InvalidPath(f"{path} has one value only and cannot have a value filter.")
         inner = self.expression(node.attr_name.expr, path)
+        assert not isinstance(inner, bool)
         if namespace.sub_attr is not None:
-            path = self.within(path, namespace.sub_attr.value)
+            path = resolve(self.resource_type, f"{path}.{namespace.sub_attr.value}")
         return PatchPath(path, inner)
 
     def path(self, node: Any, within: AttributePath | None) -> AttributePath | None:
@@ -485,78 +561,117 @@ class _Typing:
         if within is not None:
             return self.within(within, name)
         try:
-            path = resolve(self.resource_type, name)
+            return resolve(self.resource_type, name, bare_extensions=self.lenient)
         except InvalidPath as error:
-            if self.tolerates_unknown:
-                self.unknown.append(name)
-                return None
-            raise InvalidFilter(error.detail) from error
-        self.known.append(name)
-        if path.attribute is not None and path.target.returned is Returned.NEVER:
-            raise InvalidFilter(f"{path} is never returned and cannot be filtered on.")
-        return path
+            if not self.tolerates_unknown:
+                raise InvalidFilter(error.detail) from error
+        self.unknown.append(name.lower())
+        return None
 
     def within(self, outer: AttributePath, name: str) -> AttributePath:
-        assert outer.attribute is not None
+        if outer.attribute is None:
+            raise InvalidFilter(f"{outer} cannot have a value filter.")
         if not outer.attribute.is_complex and name.lower() == "value":
             return outer
         sub = outer.attribute.by_key.get(name.lower())
         if sub is None:
-            raise InvalidFilter(f"{outer} has no sub-attribute {_short(name)}.")
-        return AttributePath(outer.extension, outer.attribute, sub)
+            raise InvalidFilter(f"{outer} has no sub-attribute {shortened(name)}.")
+        return replace(outer, sub=sub)
 
     def comparison(self, path: AttributePath, operator: Operator, literal: _Literal) -> Expression:
-        if path.attribute is None:
-            raise InvalidFilter(
-                f"{path} is a whole schema and cannot be compared; ask whether it is present."
-            )
-        if path.target.is_complex:
-            value = path.target.by_key.get("value")
-            if value is None:
-                raise InvalidFilter(f"{path} is complex: name one of its sub-attributes.")
-            path = AttributePath(path.extension, path.attribute, value)
         if literal.value is None:
-            return self.null_comparison(path, operator)
+            return _null_comparison(path, operator)
+        path = _comparable(path)
         if operator not in _OPERATORS_OF[path.target.type]:
             raise InvalidFilter(f"{operator} cannot be applied to {path}, which is a {path.target.type}.")
-        return Comparison(path, operator, self.value(path.target, literal, str(path)), literal.value)
+        written = self.written(path, literal)
+        return Comparison(path, operator, _compared(path, written), written)
 
-    def null_comparison(self, path: AttributePath, operator: Operator) -> Expression:
-        """null is the same as unassigned (RFC 7643 §2.5)."""
-        if operator is Operator.EQ:
-            return Not(Present(path))
-        if operator is Operator.NE:
-            return Present(path)
-        raise InvalidFilter(f"{operator} cannot be applied to null.")
-
-    def value(self, attribute: Attribute, literal: _Literal, name: str) -> Literal:
+    def written(self, path: AttributePath, literal: _Literal) -> str | bool | int | Decimal:
+        """Return a literal as a document would hold it. Raises InvalidFilter for one of another type."""
         value = literal.value
-        match attribute.type:
+        match path.target.type:
             case Type.BOOLEAN:
-                if isinstance(value, str) and self.lenient and value.lower() in ("true", "false"):
-                    return value.lower() == "true"
+                if isinstance(value, str) and self.lenient:
+                    value = _WORDS.get(value.lower())
                 if isinstance(value, bool):
                     return value
             case Type.INTEGER | Type.DECIMAL:
                 if isinstance(value, int | Decimal) and not isinstance(value, bool):
                     return value
-            case Type.DATE_TIME:
-                if isinstance(value, str):
-                    return self.instant(value, name)
             case _:
-                if isinstance(value, str) or (self.lenient and not isinstance(value, bool)):
-                    return fold(literal.text) if attribute.is_folded else literal.text
+                if isinstance(value, str) or self.lenient:
+                    return literal.text
         raise InvalidFilter(
-            f"{name} is a {attribute.type} and cannot be compared with {_short(literal.text)}."
+            f"{path} is a {path.target.type} and cannot be compared with {shortened(literal.text)}."
         )
 
-    def instant(self, value: str, name: str) -> datetime:
-        try:
-            return parse_date_time(value)
-        except ValueError as error:
-            raise InvalidFilter(
-                f"{name}: {_short(value)} is no dateTime such as 2026-01-31T12:00:00Z."
-            ) from error
+
+def _joined(terms: Sequence[_Folded], join: type[And] | type[Or]) -> _Folded:
+    """Join terms by ``and`` or ``or``; a constant among them decides or drops out."""
+    decisive = join is Or
+    if any(term is decisive for term in terms):
+        return decisive
+    left = tuple(term for term in terms if not isinstance(term, bool))
+    if not left:
+        return not decisive
+    return left[0] if len(left) == 1 else join(left)
+
+
+def _without_value(node: Any) -> bool:
+    """Return what a test of an attribute without a value comes to (RFC 7644 §3.4.2.1)."""
+    is_null = node.value != "pr" and node.comp_value.value.value is None
+    return bool(node.value == "eq") if is_null else bool(node.value == "ne")
+
+
+def _as_expression(folded: _Folded, resource_type: ResourceType) -> Expression:
+    """Return a constant as an expression; what is always true is said of the id, which every resource has."""
+    if isinstance(folded, bool):
+        return Present(resolve(resource_type, "id")) if folded else Nothing()
+    return folded
+
+
+def _comparable(path: AttributePath) -> AttributePath:
+    """Return the path that is compared: of a complex attribute, its ``value``. Raises InvalidFilter."""
+    if path.attribute is None:
+        raise InvalidFilter(f"{path} is a whole schema and cannot be compared; ask whether it is present.")
+    if path.target.is_complex:
+        value = path.target.by_key.get("value")
+        if value is None:
+            raise InvalidFilter(f"{path} is complex: name one of its sub-attributes.")
+        path = replace(path, sub=value)
+    _refuse_hidden(path)
+    return path
+
+
+def _refuse_hidden(path: AttributePath) -> None:
+    """What is never returned cannot be found out by asking about it either."""
+    if any(part.returned is Returned.NEVER for part in (path.attribute, path.sub) if part is not None):
+        raise InvalidFilter(f"{path} is never returned and cannot be filtered on.")
+
+
+def _null_comparison(path: AttributePath, operator: Operator) -> Expression:
+    """null is the same as unassigned (RFC 7643 §2.5)."""
+    _refuse_hidden(path)
+    if operator is Operator.EQ:
+        return Not(Present(path))
+    if operator is Operator.NE:
+        return Present(path)
+    raise InvalidFilter(f"{operator} cannot be applied to {path} and null.")
+
+
+def _compared(path: AttributePath, written: str | bool | int | Decimal) -> Literal:
+    """Return a literal in the form in which values are compared. Raises InvalidFilter for no dateTime."""
+    if not isinstance(written, str):
+        return written
+    if path.target.type is not Type.DATE_TIME:
+        return fold(written) if path.target.is_folded else written
+    try:
+        return parse_date_time(written)
+    except ValueError as error:
+        raise InvalidFilter(
+            f"{path}: {shortened(written)} is no dateTime such as 2026-01-31T12:00:00Z."
+        ) from error
 
 
 _EQUALITY: Collection[Operator] = (Operator.EQ, Operator.NE)
@@ -578,7 +693,3 @@ def _unwrapped(node: Any) -> Any:
     while isinstance(node, ast.Filter) and not node.negated and node.namespace is None:
         node = node.expr
     return node
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 100 else text[:100] + "…"

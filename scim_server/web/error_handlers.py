@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from flask import Flask, Response, request
 from marshmallow import ValidationError
+from structlog.typing import FilteringBoundLogger
 from werkzeug.exceptions import HTTPException
 
 from scim_server import errors
@@ -153,14 +154,21 @@ def failure_response(
     return Response(text, failure.status, dict(failure.headers), content_type=content_type)
 
 
-def register(app: Flask, log: Any) -> None:
+def noted_failure(error: Exception, log: FilteringBoundLogger) -> Failure:
+    """Translate any exception; what nobody foresaw goes to the log with its cause."""
+    failure = failure_of(error)
+    if failure.status == 500:
+        request_id = request.environ[REQUEST_ID]
+        log.error("unexpected error", request_id=request_id, method=request.method, exc_info=error)
+    return failure
+
+
+def register(app: Flask, log: FilteringBoundLogger) -> None:
     """Answer every exception of an application; last, for flask-smorest registers handlers of its own."""
 
     def handle(error: Exception) -> Response:
-        failure = failure_of(error)
+        failure = noted_failure(error, log)
         request_id = request.environ[REQUEST_ID]
-        if failure.code == "internal_error":
-            log.error("unexpected error", request_id=request_id, method=request.method, exc_info=error)
         return failure_response(failure, request.path, request_id, scim_media_type())
 
     app.register_error_handler(HTTPException, handle)

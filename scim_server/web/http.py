@@ -15,6 +15,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from scim_server.call import Call
 from scim_server.config import Config
+from scim_server.errors import PayloadTooLarge
 from scim_server.observability import Metrics
 from scim_server.operations.representation import Rendered
 from scim_server.scim import json_text
@@ -84,8 +85,8 @@ def look(operation: Callable[Concatenate[Any, Call, P], R], *args: P.args, **kwa
 # -- requests
 
 
-def json_body() -> Json:
-    """Return the JSON object that the request carries.
+def json_body(limit: int | None = None) -> Json:
+    """Return the JSON object that the request carries; at most ``limit`` bytes of it where one is given.
 
     Identity providers label it in many ways or not at all, so the body itself decides; only what
     is expressly something else is refused (415).
@@ -93,7 +94,10 @@ def json_body() -> Json:
     media_type = request.mimetype
     if media_type.startswith("multipart/") or media_type.endswith(("/xml", "+xml")):
         raise UnsupportedMediaType(f"Send {SCIM_JSON} or {PLAIN_JSON}.")
-    return json_text.load_object(request.get_data(cache=False))
+    data = request.get_data(cache=False)
+    if limit is not None and len(data) > limit:
+        raise PayloadTooLarge(f"The size of the request exceeds the maxPayloadSize ({limit}).", limit=limit)
+    return json_text.load_object(data)
 
 
 def if_match() -> Tags | None:

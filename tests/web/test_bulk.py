@@ -1,0 +1,218 @@
+"""Bulk (RFC 7644 §3.7): order, references, errors, limits."""
+
+from __future__ import annotations
+
+import pytest
+
+from scim_server.web.bulk_plan import read, references_in, without_references
+from tests.web.conftest import Caller
+
+USERS, GROUPS = "/Users", "/Groups"
+
+
+def post(bulk_id, path, **data):
+    return {"method": "POST", "path": path, "bulkId": bulk_id, "data": data}
+
+
+@pytest.fixture
+def bulk(scim):
+    """Send operations; answer their results."""
+
+    def send(*operations, **more):
+        response = scim.post("/Bulk", {"Operations": list(operations), **more})
+        assert response.status_code == 200, response.text
+        body = response.get_json(force=True)
+        assert body["schemas"] == ["urn:ietf:params:scim:api:messages:2.0:BulkResponse"]
+        return body["Operations"]
+
+    return send
+
+
+def body_of(response):
+    return response.get_json(force=True)
+
+
+def test_every_verb_answers_as_its_endpoint_would(scim, bulk, user):
+    group = body_of(scim.post("/Groups", {"displayName": "eng"}))
+    title = {"Operations": [{"op": "add", "path": "title", "value": "x"}]}
+    rename = {"Operations": [{"op": "replace", "path": "displayName", "value": "ops"}]}
+
+    results = bulk(
+        post("new", USERS, userName="ben"),
+        {"method": "PATCH", "path": f"/Users/{user['id']}", "data": title},
+        {"method": "put", "path": f"Users/{user['id']}", "data": {"userName": "ada", "title": "y"}},
+        {"method": "PATCH", "path": f"/Groups/{group['id']}", "data": rename},
+        {"method": "DELETE", "path": f"/Groups/{group['id']}"},
+    )
+
+    assert [result["status"] for result in results] == ["201", "200", "200", "204", "204"]
+    assert all(result["location"].startswith("http://localhost/scim/v2/") for result in results)
+    assert results[0]["bulkId"] == "new"
+    assert results[0]["version"].startswith('W/"')
+    assert "version" not in results[4]
+    assert body_of(scim.get(f"/Users/{user['id']}"))["title"] == "y"
+    assert scim.get(f"/Groups/{group['id']}").status_code == 404
+
+
+def test_a_bulk_id_stands_for_what_is_created(scim, bulk):
+    user, group = bulk(
+        post("u", USERS, userName="ben"),
+        post("g", GROUPS, displayName="eng", members=[{"value": "bulkId:u"}]),
+    )
+
+    [member] = body_of(scim.get(group["location"].removeprefix("http://localhost/scim/v2")))["members"]
+    assert user["location"].endswith(member["value"])
+
+
+def test_what_refers_ahead_waits(scim, bulk):
+    group, user = bulk(
+        post("g", GROUPS, displayName="eng", members=[{"value": "bulkId:u"}]),
+        post("u", USERS, userName="ben"),
+    )
+
+    assert (group["bulkId"], user["bulkId"]) == ("g", "u")
+    [member] = body_of(scim.get(group["location"].removeprefix("http://localhost/scim/v2")))["members"]
+    assert user["location"].endswith(member["value"])
+
+
+def test_circular_references_are_resolved(scim, bulk):
+    """RFC 7644 §3.7.1."""
+    results = bulk(
+        post("a", GROUPS, displayName="A", members=[{"type": "Group", "value": "bulkId:b"}]),
+        post("b", GROUPS, displayName="B", members=[{"type": "Group", "value": "bulkId:a"}]),
+    )
+
+    assert [result["status"] for result in results] == ["201", "201"]
+    a, b = (
+        body_of(scim.get(result["location"].removeprefix("http://localhost/scim/v2"))) for result in results
+    )
+    assert [member["value"] for member in a["members"]] == [b["id"]]
+    assert [member["value"] for member in b["members"]] == [a["id"]]
+    assert results[0]["version"] == a["meta"]["version"]
+
+
+def test_references_are_resolved_in_extensions_paths_and_filters(scim, bulk):
+    enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+    add = {"Operations": [{"op": "add", "path": "members", "value": [{"value": "bulkId:u"}]}]}
+    remove = {"Operations": [{"op": "remove", "path": 'members[value eq "bulkId:u"]'}]}
+
+    results = bulk(
+        post("u", USERS, userName="ben"),
+        post("v", USERS, userName="cy", **{enterprise: {"manager": {"value": "bulkId:u"}}}),
+        post("g", GROUPS, displayName="eng"),
+        {"method": "PATCH", "path": "/Groups/bulkId:g", "data": add},
+        {"method": "PATCH", "path": "/Groups/bulkId:g", "data": remove},
+    )
+
+    assert [result["status"] for result in results] == ["201", "201", "201", "204", "204"]
+    ben, cy, eng = (
+        body_of(scim.get(result["location"].removeprefix("http://localhost/scim/v2")))
+        for result in results[:3]
+    )
+    assert cy[enterprise]["manager"]["value"] == ben["id"]
+    assert "members" not in eng
+
+
+def test_what_fails_says_why_and_takes_along_what_refers_to_it(bulk, user):
+    results = bulk(
+        post("u", USERS, userName="ADA"),
+        post("g", GROUPS, displayName="eng", members=[{"value": "bulkId:u"}]),
+        post("h", GROUPS, displayName="ops", members=[{"value": "bulkId:nobody"}]),
+        {"method": "PUT", "path": "/Users/nobody", "data": {"userName": "x"}},
+        {"method": "PATCH", "path": f"/Users/{user['id']}", "version": 'W/"77"', "data": {"Operations": []}},
+    )
+
+    assert [result["status"] for result in results][:4] == ["409", "400", "400", "404"]
+    assert results[0]["response"]["scimType"] == "uniqueness"
+    assert "location" not in results[0]
+    assert results[3]["location"].endswith("/scim/v2/Users/nobody")
+    assert results[4]["status"] in ("400", "412")
+
+
+@pytest.mark.parametrize(("limit", "processed"), [(None, 4), (1, 2), (2, 3), (3, 4), (0, 2)])
+def test_fail_on_errors_ends_the_job(bulk, user, limit, processed):
+    bad = post("b", USERS, userName="ada")
+    operations = [post("a", USERS, userName="a"), bad, bad | {"bulkId": "c"}, post("d", USERS, userName="d")]
+
+    results = bulk(*operations, **({} if limit is None else {"failOnErrors": limit}))
+
+    assert len(results) == processed
+
+
+@pytest.mark.parametrize(
+    ("operation", "status"),
+    [
+        ({"method": "POST", "path": "/Bulk", "bulkId": "x", "data": {}}, "404"),
+        ({"method": "POST", "path": "/../../admin/v1/seats", "bulkId": "x", "data": {}}, "404"),
+        ({"method": "POST", "path": "/Me", "bulkId": "x", "data": {}}, "404"),
+        ({"method": "GET", "path": "/Users/x"}, "405"),
+        ({"method": "POST", "path": "/Users/x", "bulkId": "x", "data": {}}, "405"),
+        ({"method": "DELETE", "path": "/Users"}, "405"),
+        ({"method": "POST", "path": "/Users", "bulkId": "x"}, "400"),
+        ({"method": "POST", "path": "/Users", "bulkId": "x", "data": []}, "400"),
+        ({}, "404"),
+    ],
+)
+def test_an_operation_that_cannot_be_is_refused_alone(bulk, operation, status):
+    [result] = bulk(operation)
+
+    assert result["status"] == status
+    assert result["response"]["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("body", "scim_type"),
+    [
+        ({}, "invalidSyntax"),
+        ({"Operations": {}}, "invalidSyntax"),
+        ({"Operations": [7]}, "invalidSyntax"),
+        ({"Operations": [{"method": 7}]}, "invalidSyntax"),
+        ({"Operations": [], "failOnErrors": "1"}, "invalidSyntax"),
+        ({"Operations": [post("x", USERS), post("x", GROUPS)]}, "invalidValue"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused_as_a_whole(scim, body, scim_type):
+    response = scim.post("/Bulk", body)
+
+    assert response.status_code == 400
+    assert body_of(response)["scimType"] == scim_type
+
+
+def test_the_limits_hold_at_exactly_what_is_promised(make_app, make_token):
+    app = make_app(bulk_max_operations=3, bulk_max_payload_bytes=2000)
+    scim = Caller(app, make_token("scim"), "/scim/v2")
+    promised = body_of(scim.get("/ServiceProviderConfig"))["bulk"]
+    operations = [{"method": "DELETE", "path": f"/Users/{number}"} for number in range(4)]
+
+    assert scim.post("/Bulk", {"Operations": operations[: promised["maxOperations"]]}).status_code == 200
+    too_many = scim.post("/Bulk", {"Operations": operations})
+    assert too_many.status_code == 413
+    assert "maxOperations (3)" in body_of(too_many)["detail"]
+
+    envelope = len(b'{"Operations":[],"x":""}')
+    fits = {"Operations": [], "x": "x" * (promised["maxPayloadSize"] - envelope)}
+    assert scim.post("/Bulk", fits).status_code == 200
+    too_large = scim.post("/Bulk", fits | {"x": fits["x"] + "x"})
+    assert too_large.status_code == 413
+    assert "maxPayloadSize (2000)" in body_of(too_large)["detail"]
+
+
+def test_a_strict_client_has_to_name_what_it_creates(caller):
+    strict = caller("scim", profile="strict")
+
+    response = strict.post("/Bulk", {"Operations": [post(None, USERS, userName="ben")]})
+
+    assert body_of(response)["Operations"][0]["status"] == "400"
+
+
+def test_text_that_only_looks_like_a_reference_is_none():
+    assert references_in({"displayName": "see bulkId:7", "nickName": "bulk"}) == set()
+
+
+def test_what_refers_is_left_out_whole():
+    [operation] = read(
+        {"Operations": [post("a", GROUPS, displayName="A", members=[{"value": "bulkId:b"}, {"value": "x"}])]},
+        1,
+    ).operations
+
+    assert without_references(operation).data == {"displayName": "A", "members": [{"value": "x"}]}
