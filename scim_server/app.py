@@ -37,7 +37,12 @@ def create_app(settings: Mapping[str, Any] | None = None, *, clock: Clock | None
     server with a database of its own does by ``scim-server db upgrade``.
     """
     config = Config.from_environment() if settings is None else Config.from_mapping(settings)
-    database = Database(config.database_url, pool_size=config.pool_size, durability=config.durability)
+    database = Database(
+        config.database_url,
+        pool_size=config.pool_size,
+        durability=config.durability,
+        pgbouncer=config.pgbouncer,
+    )
     if database.is_sqlite:
         schema.upgrade(database)
     log = make_log(config.log_level)

@@ -330,7 +330,12 @@ def database_of(config: Config) -> Iterator[Database]:
     """Open the database that the settings name, and close it again."""
     from scim_server.store.database import Database
 
-    opened = Database(config.database_url, pool_size=config.pool_size, durability=config.durability)
+    opened = Database(
+        config.database_url,
+        pool_size=config.pool_size,
+        durability=config.durability,
+        pgbouncer=config.pgbouncer,
+    )
     try:
         yield opened
     finally:

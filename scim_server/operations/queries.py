@@ -110,9 +110,9 @@ def _search_by_index(tx: Connection, call: Call, query: Query, limits: Limits) -
 
 def _search_by_cursor(tx: Connection, call: Call, query: Query, limits: Limits) -> bytes:
     """Answer ``cursor`` and ``count``: a page behind the place that the cursor seals (RFC 9865 §2)."""
-    count = limits.default_page if query.count is None else query.count
-    if count < 0 or count > limits.max_page:
-        raise InvalidCount(f"count must be between 0 and {limits.max_page} with a cursor.")
+    count = limits.default_page if query.count is None else max(query.count, 0)
+    if count > limits.max_page:
+        raise InvalidCount(f"count must be {limits.max_page} at most.")
     fingerprint = _fingerprint(query)
     behind = _opened(call, query, fingerprint, count)
     hits: list[Hit] = []

@@ -35,8 +35,10 @@ class Database:
     failure, ``LostRace``) is begun again a few times; nothing of the lost one remains.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 8, durability: str = "normal") -> None:
-        self.engine = _engine(url, pool_size=pool_size, durability=durability)
+    def __init__(
+        self, url: str, *, pool_size: int = 8, durability: str = "normal", pgbouncer: bool = False
+    ) -> None:
+        self.engine = _engine(url, pool_size=pool_size, durability=durability, pgbouncer=pgbouncer)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._writers = self.engine.execution_options(write=True)
         self._readers = (
@@ -83,16 +85,24 @@ class Database:
                 yield
 
 
-def _engine(url: str, *, pool_size: int, durability: str) -> Engine:
+def _engine(url: str, *, pool_size: int, durability: str, pgbouncer: bool) -> Engine:
+    # Parameters are people's data and the hashes of secrets: no message of an error may quote them.
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(parsed, pool_size=pool_size, max_overflow=pool_size)
+        engine = create_engine(parsed, pool_size=pool_size, max_overflow=pool_size, hide_parameters=True)
         _configure_sqlite(engine, synchronous="FULL" if durability == "full" else "NORMAL")
         return engine
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     return create_engine(
-        parsed, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, skip_autocommit_rollback=True
+        parsed,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        skip_autocommit_rollback=True,
+        hide_parameters=True,
+        # Behind PgBouncer the next transaction may meet another server, which has prepared nothing.
+        connect_args={"prepare_threshold": None} if pgbouncer else {},
     )
 
 

@@ -16,9 +16,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from scim_server.errors import InvalidSyntax, InvalidValue, NotFound
 from scim_server.operations.representation import Rendered
 from scim_server.scim import json_text
-from scim_server.scim.conditions import entity_tag, tags_of
-from scim_server.scim.values import Json
-from scim_server.web.bulk_plan import (
+from scim_server.scim.bulk import (
     BulkRequest,
     Operation,
     completion_of,
@@ -27,6 +25,8 @@ from scim_server.web.bulk_plan import (
     resolved,
     without_references,
 )
+from scim_server.scim.conditions import entity_tag, tags_of
+from scim_server.scim.values import Json
 from scim_server.web.error_handlers import noted_failure, scim_error
 from scim_server.web.http import json_body, perform, scim_response, services, this_call
 from scim_server.web.scim_api import ENDPOINTS, Endpoint
@@ -78,6 +78,12 @@ class Job:
             done = self._process(operation, incomplete=incomplete)
             if incomplete and done is not None:
                 pending.append(completion_of(operation, done.resource_id))
+        for operation in pending:
+            if operation.completes:
+                unfinished = InvalidValue(
+                    "Created without its references, for the job ended before it had them."
+                )
+                self._note_failure(self.results[operation.number], operation, unfinished)
         return [self.results[number] for number in sorted(self.results)]
 
     def _is_over(self) -> bool:

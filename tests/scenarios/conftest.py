@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from itertools import count
 from typing import Any
 
 import pytest
 
 from scim_server.operations import access, organizations
 from tests.scenarios.world import Client, World
+
+_numbers = count(1)
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def world(app: Any, database: Any, clock: Any) -> Callable[..., World]:
     ) -> World:
         created = database.run(
             organizations.create,
-            name=f"acme-{clock().timestamp()}-{id(settings)}",
+            name=f"acme-{next(_numbers)}",
             plan=plan,
             seats={"premium": premium, "standard": standard},
             prices=prices or {},

@@ -130,7 +130,8 @@ class Filters:
         if roll < 0.12:
             return f"{self.draw.choice([*self.paths, *(PRESENT_ONLY if self.is_user else [])])} pr"
         if self.is_user and roll < 0.22:
-            return f"{self.draw.choice(BOOLEAN_PATHS)} {self.draw.choice(['eq', 'ne'])} {self.draw.choice(['true', 'false'])}"
+            operator, value = self.draw.choice(["eq", "ne"]), self.draw.choice(["true", "false"])
+            return f"{self.draw.choice(BOOLEAN_PATHS)} {operator} {value}"
         if self.is_user and roll < 0.32:
             operator = self.draw.choice(["eq", "ne", "gt", "ge", "lt", "le"])
             instant = self.draw.choice(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scim_server.web.bulk_plan import read, references_in, without_references
+from scim_server.scim.bulk import read, references_in, without_references
 from tests.web.conftest import Caller
 
 USERS, GROUPS = "/Users", "/Groups"
@@ -89,6 +89,16 @@ def test_circular_references_are_resolved(scim, bulk):
     assert [member["value"] for member in a["members"]] == [b["id"]]
     assert [member["value"] for member in b["members"]] == [a["id"]]
     assert results[0]["version"] == a["meta"]["version"]
+
+
+def test_what_could_not_be_completed_is_no_success(bulk, user):
+    results = bulk(
+        post("a", GROUPS, displayName="A", members=[{"value": "bulkId:b"}]),
+        post("b", USERS, userName="ada", nickName="bulkId:a"),
+        failOnErrors=1,
+    )
+
+    assert [result["status"] for result in results] == ["400", "409"]
 
 
 def test_references_are_resolved_in_extensions_paths_and_filters(scim, bulk):
