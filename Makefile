@@ -45,7 +45,7 @@ format: $(VENV)/.developed ## Bring the code into its format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: install ## Measure one-member changes of groups of 10, 1,000 and 100,000
+bench: $(VENV)/.tested ## Measure one-member changes of groups of 10, 1,000 and 100,000
 	@$(BIN)/python benchmarks/member_patch.py
 
 clean: ## Remove what can be made again; data under var/ stays

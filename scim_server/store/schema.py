@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 
+from scim_server.errors import Unavailable
 from scim_server.store.database import Database
 
 if TYPE_CHECKING:
@@ -15,10 +16,15 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).parent / "migrations"
 # The newest migration. Kept here so that a start that has nothing to upgrade need not load Alembic.
 HEAD = "0001"
+# Whoever upgrades PostgreSQL holds this lock until the transaction ends; the number means nothing else.
+_UPGRADE_LOCK = 7643007644
 
 
 def upgrade(database: Database) -> None:
-    """Bring the schema up to date; does nothing where it is. Safe when several processes do it at once."""
+    """Bring the schema up to date; does nothing where it is. Safe when several processes do it at once.
+
+    Raises Unavailable where a newer version of this program made the database.
+    """
     if not is_current(database):
         database.run(_upgrade)
 
@@ -33,18 +39,25 @@ def alembic_config() -> Config:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
 
 
 def _upgrade(tx: Connection) -> None:
     from alembic import command
+    from alembic.util import CommandError
 
     if tx.dialect.name == "postgresql":
-        tx.execute(text("SELECT pg_advisory_xact_lock(7643007644)"))
+        tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE_LOCK})
     config = alembic_config()
     config.attributes["connection"] = tx
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise Unavailable(
+            f"The schema of the database is {_revision(tx)}, which this version of scim-seats does not know; "
+            "install the version that made it."
+        ) from error
 
 
 def _revision(tx: Connection) -> str | None:

@@ -128,15 +128,19 @@ def _perform(operation: Operation) -> Done:
     operations = endpoint.operations
     if operation.method == "POST":
         _require_bulk_id(operation)
-        return _done(201, perform(operations.create, _data(operation), None))
+        return _done(201, perform(operations.create, endpoint.prepare(_data(operation)), None))
     if_match = tags_of(operation.version)
     if operation.method == "DELETE":
         perform(operations.delete, resource_id, if_match)
         return Done(204, resource_id, f"{this_call().base_url}/{endpoint.name}/{resource_id}", None)
     if operation.method == "PUT":
-        return _done(200, perform(operations.replace, resource_id, _data(operation), if_match, None))
+        return _done(
+            200, perform(operations.replace, resource_id, endpoint.prepare(_data(operation)), if_match, None)
+        )
     status = 200 if endpoint.patch_answers else 204
-    return _done(status, perform(operations.patch, resource_id, _data(operation), if_match, None))
+    return _done(
+        status, perform(operations.patch, resource_id, endpoint.prepare(_data(operation)), if_match, None)
+    )
 
 
 def _done(status: int, rendered: Rendered) -> Done:
