@@ -150,17 +150,17 @@ def main() -> None:
             address,
             token,
         ),
-    ):
-        with httpx.Client(
+        httpx.Client(
             base_url=f"{address}/scim/v2",
             headers={"Authorization": f"Bearer {token}"},
             timeout=120,
             trust_env=False,
-        ) as http:
-            users = create_users(http, max(sizes) + 50)
-            groups = {size: create_group(http, users[:size]) for size in sizes}
-            measure(http, groups, users[-50:], 20)
-            taken = measure(http, groups, users[-50:], given.rounds)
+        ) as http,
+    ):
+        users = create_users(http, max(sizes) + 50)
+        groups = {size: create_group(http, users[:size]) for size in sizes}
+        measure(http, groups, users[-50:], 20)
+        taken = measure(http, groups, users[-50:], given.rounds)
     note("\n")
     medians = {size: statistics.median(times) for size, times in taken.items()}
     print(f"{'members':>10}  {'median ms':>10}  {'p95 ms':>8}  ratio to the smallest")

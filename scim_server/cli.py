@@ -322,6 +322,42 @@ def create_token(
     show(made, json_, made["token"])
 
 
+# -- schemas
+
+
+@cli.group("schema")
+def schema_group() -> None:
+    """Further attributes that an organization declares."""
+
+
+@schema_group.command("load")
+@click.argument("organization_name", metavar="ORGANIZATION")
+@click.argument("file", type=click.File("rb"))
+@click.option(
+    "--type", "resource_type", type=click.Choice(["User", "Group"]), default="User", show_default=True
+)
+@as_json
+def load_schema(organization_name: str, file: Any, resource_type: str, json_: bool) -> None:
+    """Declare the schema in FILE (JSON as in RFC 7643 section 7, - for standard input) for ORGANIZATION.
+
+    Its attributes are validated, stored, filterable and listed in /Schemas like the built-in
+    ones. Loading it again may add attributes.
+    """
+    from scim_server.operations import extensions
+    from scim_server.scim import json_text
+
+    document = json_text.load_object(file.read())
+    with database() as opened:
+        call = call_for(opened, organization_name, "scim-server schema load")
+        declared = opened.run(extensions.declare, call, resource_type, document)
+    names = [attribute.name for attribute in declared.attributes]
+    show(
+        {"id": declared.id, "attributes": names},
+        json_,
+        f"{resource_type} has {declared.id}: {', '.join(names)}.",
+    )
+
+
 # -- shared
 
 

@@ -109,3 +109,9 @@ class TokenCreated(Event):
 @dataclass(frozen=True, slots=True)
 class TokenRevoked(Event):
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaDeclared(Event):
+    resource_type: str
+    urn: str

@@ -44,17 +44,19 @@ class Metrics:
         self._deviations = Counter(
             "scim_client_deviations",
             "Requests in which a named deviation of a client from the RFC was met.",
-            ("deviation",),
+            ("deviation", "token"),
             registry=self._registry,
         )
 
-    def observe(self, method: str, route: str, status: int, seconds: float, notes: Iterable[str]) -> None:
+    def observe(
+        self, method: str, route: str, status: int, seconds: float, notes: Iterable[str], token: str | None
+    ) -> None:
         """Count one request. ``route`` is the template of the URL, which bounds the number of series."""
         method = method if method in _METHODS else "OTHER"
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
         for deviation in set(notes):
-            self._deviations.labels(deviation).inc()
+            self._deviations.labels(deviation, token or "").inc()
 
     def text(self) -> bytes:
         """Return the metrics as Prometheus reads them."""

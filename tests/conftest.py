@@ -12,8 +12,9 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,12 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from scim_server import create_app
+from scim_server.operations import access, organizations
 from scim_server.store import schema
 from scim_server.store.database import Database
 from scim_server.store.tables import metadata
 from tests.live import LiveServer
+from tests.world import Client, World
 
 TEMPLATE = "scim_template"
 WITHOUT_POSTGRESQL = os.environ.get("SCIM_TEST_WITHOUT_POSTGRES") == "1"
@@ -194,3 +197,64 @@ def live_server(
         url = f"sqlite:///{tmp_path_factory.mktemp('live')}/scim.sqlite3"
     with LiveServer.start(url, tmp_path_factory.mktemp("log") / "server.log") as server:
         yield server
+
+
+# -- a world to act in
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def world(app: Any, database: Any, clock: Any) -> Callable[..., World]:
+    """Make an organization: ``world(premium=2, standard=3, plan="team", …)``."""
+
+    def make(
+        *,
+        premium: int = 0,
+        standard: int = 0,
+        plan: str = "team",
+        billing: str = "monthly",
+        term_start: str = "2026-01-01",
+        prices: dict[str, int] | None = None,
+        **settings: Any,
+    ) -> World:
+        created = database.run(
+            organizations.create,
+            name=f"acme-{next(_numbers)}",
+            plan=plan,
+            seats={"premium": premium, "standard": standard},
+            prices=prices or {},
+            currency="USD",
+            billing=billing,
+            term_start=date.fromisoformat(term_start),
+            time_zone="UTC",
+            settings=settings,
+            at=clock(),
+            request_id="test",
+        )
+
+        def client(kind: str, prefix: str, role: str | None = None) -> Client:
+            call = access.system_call(created["id"], actor="command", at=clock(), request_id="test")
+            made = database.run(
+                access.create_token,
+                call,
+                kind=kind,
+                role=role,
+                member_id=None,
+                name=None,
+                expires_at=None,
+                profile="interop" if kind == "scim" else None,
+                client_settings={},
+            )
+            return Client(app.test_client(), made["token"], prefix)
+
+        return World(
+            app=app,
+            organization_id=created["id"],
+            scim=client("scim", "/scim/v2"),
+            jit=client("jit", "/jit/v1"),
+            owner=client("admin", "/admin/v1", "owner"),
+            admin=client("admin", "/admin/v1", "admin"),
+        )
+
+    return make

@@ -54,6 +54,11 @@ _SET_SETTINGS = (
     .where(organizations.c.id == bindparam("in_organization"))
     .values(settings=bindparam("values"), version=organizations.c.version + 1)
 )
+_SET_EXTENSIONS = (
+    update(organizations)
+    .where(organizations.c.id == bindparam("in_organization"))
+    .values(extensions=bindparam("declared"), version=organizations.c.version + 1)
+)
 _TIERS = (
     select(seat_pools)
     .where(seat_pools.c.organization_id == bindparam("organization_id"))
@@ -126,6 +131,11 @@ def tiers(tx: Connection, organization_id: str) -> list[Tier]:
 def set_settings(tx: Connection, organization_id: str, settings: Mapping[str, object]) -> None:
     """Store the seat settings and count the organization's version up."""
     tx.execute(_SET_SETTINGS, {"in_organization": organization_id, "values": orjson.dumps(settings).decode()})
+
+
+def set_extensions(tx: Connection, organization_id: str, declared: str | None) -> None:
+    """Store the declaration of further schemas, JSON text by resource type."""
+    tx.execute(_SET_EXTENSIONS, {"in_organization": organization_id, "declared": declared})
 
 
 def _organization_of(row: RowMapping) -> Organization:

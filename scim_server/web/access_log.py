@@ -63,7 +63,7 @@ class AccessLog:
         """Write the line and count the request."""
         seconds = perf_counter() - environ[STARTED]
         method = environ["REQUEST_METHOD"]
-        self._metrics.observe(method, route, response.status_code, seconds, notes)
+        self._metrics.observe(method, route, response.status_code, seconds, notes, more.get("token"))
         self._log.info(
             "request",
             request_id=environ[REQUEST_ID],

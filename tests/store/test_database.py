@@ -1,0 +1,216 @@
+"""One transaction for each operation: committed, rolled back, begun again after a lost race."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+
+from scim_server.errors import NotFound, Unavailable
+from scim_server.store.database import Database, LostRace
+
+ROW = {
+    "id": "1",
+    "name": "acme",
+    "plan": "team",
+    "billing": "monthly",
+    "currency": "USD",
+    "time_zone": "UTC",
+    "term_start": "2026-01-01",
+    "settings": "{}",
+    "secret": "00",
+    "version": 1,
+    "created_at": 0,
+}
+
+
+def add(tx: Connection, name: str) -> None:
+    row = {**ROW, "id": name, "name": name}
+    columns, values = ", ".join(row), ", ".join(f":{column}" for column in row)
+    tx.execute(text(f"INSERT INTO organizations ({columns}) VALUES ({values})"), row)
+
+
+def names(tx: Connection) -> list[str]:
+    return list(tx.scalars(text("SELECT name FROM organizations ORDER BY name")))
+
+
+@pytest.fixture
+def other(database: Database) -> Iterator[Database]:
+    """The same database, as another process has it open."""
+    opened = Database(database.engine.url.render_as_string(hide_password=False))
+    yield opened
+    opened.close()
+
+
+def test_what_an_operation_did_is_there_when_it_returns(database, other):
+    database.run(add, "acme")
+
+    assert other.read(names) == ["acme"]
+
+
+def test_nothing_remains_of_an_operation_that_raises(database):
+    def fail(tx: Connection) -> None:
+        add(tx, "acme")
+        raise NotFound("on purpose")
+
+    with pytest.raises(NotFound):
+        database.run(fail)
+
+    assert database.read(names) == []
+
+
+def losing(times: int) -> Callable[[Connection], int]:
+    """Make an operation that loses so many races and then returns how often it began."""
+    begun = 0
+
+    def operation(tx: Connection) -> int:
+        nonlocal begun
+        begun += 1
+        add(tx, f"acme-{begun}")
+        if begun <= times:
+            raise LostRace
+        return begun
+
+    return operation
+
+
+def test_an_operation_that_lost_a_race_begins_again_from_nothing(database):
+    begun = database.run(losing(2))
+
+    assert begun == 3
+    assert database.read(names) == ["acme-3"]
+
+
+def test_an_operation_that_always_loses_gives_up(database):
+    with pytest.raises(Unavailable, match="try again"):
+        database.run(losing(100))
+
+    assert database.read(names) == []
+
+
+def test_a_deadlock_is_begun_again(database, other):
+    """Two operations take the same two rows in opposite order; both get through."""
+    database.run(add, "a")
+    database.run(add, "b")
+    both_hold_one = threading.Barrier(2)
+    failures: list[Exception] = []
+
+    def touch(tx: Connection, first: str, second: str) -> None:
+        for name in (first, second):
+            statement = "UPDATE organizations SET version = version + 1 WHERE name = :name"
+            tx.execute(text(statement), {"name": name})
+            if name == first:
+                wait(both_hold_one)
+
+    def run(on: Database, *order: str) -> None:
+        try:
+            on.run(touch, *order)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [
+        threading.Thread(target=run, args=[database, "a", "b"]),
+        threading.Thread(target=run, args=[other, "b", "a"]),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failures == []
+    assert database.read(lambda tx: list(tx.scalars(text("SELECT version FROM organizations")))) == [3, 3]
+
+
+def wait(barrier: threading.Barrier) -> None:
+    """Wait for the other thread; on SQLite it cannot come, because one writer waits for the other to end."""
+    with suppress(threading.BrokenBarrierError):
+        barrier.wait(timeout=0.3)
+
+
+def test_a_writer_that_begins_by_reading_loses_no_update(database, other):
+    """On SQLite such a writer would be refused at its first write, had it not begun as a writer."""
+    database.run(add, "acme")
+
+    def count_up(tx: Connection) -> None:
+        lock = "" if database.is_sqlite else " FOR UPDATE"
+        version = tx.scalar(text(f"SELECT version FROM organizations{lock}"))
+        tx.execute(text("UPDATE organizations SET version = :version"), {"version": version + 1})
+
+    def many(on: Database) -> None:
+        for _ in range(20):
+            on.run(count_up)
+
+    threads = [threading.Thread(target=many, args=[on]) for on in (database, database, other, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert database.read(lambda tx: tx.scalar(text("SELECT version FROM organizations"))) == 81
+
+
+def test_readers_do_not_wait_for_a_writer(database, other):
+    def write_and_look(tx: Connection) -> list[str]:
+        add(tx, "acme")
+        return other.read(names)
+
+    assert database.run(write_and_look) == []
+    assert other.read(names) == ["acme"]
+
+
+def test_a_broken_constraint_is_not_tried_again(database):
+    database.run(add, "acme")
+    begun = []
+
+    def add_again(tx: Connection) -> None:
+        begun.append(1)
+        add(tx, "acme")
+
+    with pytest.raises(IntegrityError):
+        database.run(add_again)
+
+    assert len(begun) == 1
+
+
+def test_foreign_keys_hold(database):
+    """SQLite has to be told so on every connection."""
+    statement = (
+        "INSERT INTO memberships (organization_id, group_id, member_id, member_type)"
+        " VALUES ('none', 'none', 'none', 'User')"
+    )
+
+    with pytest.raises(IntegrityError):
+        database.run(lambda tx: tx.execute(text(statement)))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("postgresql://nobody@127.0.0.1:1/nothing", id="postgresql"),
+        pytest.param("sqlite:////no/such/directory/scim.sqlite3", id="sqlite"),
+    ],
+)
+def test_a_database_that_is_away_is_unavailable(url):
+    database = Database(url)
+
+    with pytest.raises(Unavailable):
+        database.ping()
+    with pytest.raises(Unavailable):
+        database.run(add, "acme")
+    database.close()
+
+
+@pytest.mark.parametrize(("durability", "synchronous"), [("normal", 1), ("full", 2)])
+def test_durability_says_what_sqlite_survives(tmp_path: Path, durability, synchronous):
+    database = Database(f"sqlite:///{tmp_path}/scim.sqlite3", durability=durability)
+
+    found = database.read(lambda tx: tx.scalar(text("PRAGMA synchronous")))
+    journal = database.read(lambda tx: tx.scalar(text("PRAGMA journal_mode")))
+
+    assert (found, journal) == (synchronous, "wal")
+    database.close()
