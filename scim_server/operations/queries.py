@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -27,6 +27,7 @@ from scim_server.store import search as store
 from scim_server.store import users as user_store
 from scim_server.store.groups import GroupRecord, Membership
 from scim_server.store.search import Found, Order, Place, Record
+from scim_server.store.tables import instant_of, microseconds_of
 from scim_server.store.users import GroupReference, UserRecord
 
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
@@ -132,7 +133,7 @@ def _search_by_cursor(tx: Connection, call: Call, query: Query, limits: Limits) 
             call.organization_id,
             fingerprint,
             count,
-            [place.id, place.key],
+            [place.id, _sealable(place.key)],
             call.at + timedelta(seconds=limits.cursor_seconds),
         )
     return _list_response(resources, members)
@@ -260,7 +261,16 @@ def _opened(call: Call, query: Query, fingerprint: str, count: int) -> Place | N
     if not query.cursor:
         return None
     position = cursors.open(call.secret, call.organization_id, fingerprint, count, query.cursor, call.at)
-    return Place(position[0], position[1])
+    return Place(position[0], _unsealed(position[1]))
+
+
+def _sealable(key: Any) -> Any:
+    """Return a sort key as JSON can hold it; an instant to the microsecond."""
+    return {"instant": microseconds_of(key)} if isinstance(key, datetime) else key
+
+
+def _unsealed(key: Any) -> Any:
+    return instant_of(key["instant"]) if isinstance(key, dict) else key
 
 
 def _fingerprint(query: Query) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -50,7 +51,7 @@ class Place:
     """Where a resource stands in a list: its id, and its sort key where the list is sorted."""
 
     id: str
-    key: str | int | float | bool | None
+    key: str | int | float | bool | datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,147 @@
+"""Entity tags: one for every projection, none lost, none moved without a reason (RFC 7644 §3.14)."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.world import PATCH_OP
+
+
+@pytest.fixture
+def acme(world):
+    acme = world(premium=1, standard=5)
+    acme.push("ada", title="Analyst")
+    acme.path = f"/Users/{acme.ids['ada']}"
+    return acme
+
+
+def patch_title(acme, title, **headers):
+    operations = [{"op": "replace", "path": "title", "value": title}]
+    return acme.scim.request("PATCH", acme.path, {"schemas": [PATCH_OP], "Operations": operations}, **headers)
+
+
+def tag(acme, path=None, query=""):
+    return acme.scim.request("GET", (path or acme.path) + query).headers["ETag"]
+
+
+def test_the_tag_is_the_same_for_every_projection_and_stands_in_meta(acme):
+    assert {
+        tag(acme),
+        tag(acme, query="?attributes=userName"),
+        tag(acme, query="?excludedAttributes=title"),
+    } == {acme.scim.get(acme.path)["meta"]["version"]}
+
+
+def test_a_change_moves_the_tag_and_the_time(acme, clock):
+    before = acme.scim.get(acme.path)["meta"]
+    clock.advance(seconds=5)
+
+    patch_title(acme, "Boss")
+
+    after = acme.scim.get(acme.path)["meta"]
+    assert after["version"] != before["version"]
+    assert after["lastModified"] > before["lastModified"]
+    assert after["created"] == before["created"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_what_changes_nothing_moves_nothing(acme, clock, method):
+    before = acme.scim.get(acme.path)
+    clock.advance(seconds=5)
+
+    if method == "PUT":
+        acme.scim.put(acme.path, before)
+    else:
+        patch_title(acme, "Analyst")
+
+    assert acme.scim.get(acme.path) == before
+
+
+def test_a_user_s_tag_moves_with_their_groups_and_their_seat(acme):
+    tags = [tag(acme)]
+    acme.group("eng", "ada")
+    tags.append(tag(acme))
+    acme.override("ada", "standard")
+    tags.append(tag(acme))
+
+    assert len(set(tags)) == 3
+
+
+@pytest.mark.parametrize("form", ["{0}", '"x", {0}', "*", "{1}"])
+def test_if_match_lets_the_present_version_through(acme, form):
+    present = tag(acme)
+
+    response = patch_title(acme, "Boss", **{"If-Match": form.format(present, present.removeprefix("W/"))})
+
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_if_match_stops_a_change_of_another_version(acme, method):
+    stale = tag(acme)
+    patch_title(acme, "Boss")
+    body = {"userName": "ada", "Operations": [{"op": "remove", "path": "title"}]}
+
+    response = acme.scim.request(method, acme.path, body, **{"If-Match": stale})
+
+    assert response.status_code == 412
+    assert acme.scim.get(acme.path)["title"] == "Boss"
+
+
+@pytest.mark.parametrize(("form", "status"), [("{0}", 304), ("*", 304), ('W/"x"', 200), ('"x", {0}', 304)])
+def test_if_none_match_spares_what_is_known(acme, form, status):
+    response = acme.scim.request("GET", acme.path, **{"If-None-Match": form.format(tag(acme))})
+
+    assert response.status_code == status
+    assert bool(response.data) == (status == 200)
+
+
+def test_of_many_changes_of_one_version_one_succeeds(acme):
+    """No update is lost: who was overtaken is told so."""
+    present = tag(acme)
+    barrier = threading.Barrier(8)
+
+    def change(number):
+        barrier.wait()
+        return patch_title(acme, f"Title {number}", **{"If-Match": present}).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = Counter(pool.map(change, range(8)))
+
+    assert statuses == {200: 1, 412: 7}
+
+
+def test_changes_of_different_attributes_at_once_are_all_kept(acme):
+    barrier = threading.Barrier(6)
+    attributes = ["title", "nickName", "displayName", "locale", "timezone", "userType"]
+
+    def change(name):
+        barrier.wait()
+        acme.patch_user("ada", {"op": "replace", "path": name, "value": f"new {name}"})
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(change, attributes))
+
+    ada = acme.scim.get(acme.path)
+    assert {name: ada[name] for name in attributes} == {name: f"new {name}" for name in attributes}
+
+
+def test_members_added_at_once_are_all_kept(acme):
+    names = [f"m{number}" for number in range(8)]
+    acme.push(*names)
+    acme.group("eng")
+    barrier = threading.Barrier(8)
+
+    def join(name):
+        barrier.wait()
+        acme.patch_group("eng", add=(name,))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(join, names))
+
+    members = acme.scim.get(f"/Groups/{acme.ids['eng']}")["members"]
+    assert {member["value"] for member in members} == {acme.ids[name] for name in names}
