@@ -3,17 +3,24 @@
     ScimSeatsError
     ├── Unauthenticated          no or no valid credential
     ├── Forbidden                a valid credential that may not do this
-    │   └── SeatLimitReached     ``exhausted_policy: reject`` and no seat is left
+    │   ├── SeatLimitReached     ``exhausted_policy: reject`` and no seat is left
+    │   └── OwnerProtected       the primary owner, or the last owner, would be lost
     ├── NotFound
     ├── Conflict                 the present state does not allow it
     │   ├── NotUnique            a value that must be unique is taken (RFC 7644 ``uniqueness``)
     │   ├── SeatUnavailable      an override wants a tier that has no free seat
-    │   └── ManagedByMapping     ``override_policy: mapping_wins`` and a mapping decides
+    │   ├── ManagedByMapping     ``override_policy: mapping_wins`` and a mapping decides
+    │   ├── NothingToSwap        both members hold the same
+    │   ├── PurchaseRefused      the plan does not allow the purchase or reduction
+    │   ├── QuoteStale           something changed since the quote was made
+    │   └── InvitationExpired
     ├── VersionMismatch          If-Match does not hold
     ├── PayloadTooLarge
     ├── NotSupported             defined by the RFC, not offered here
     ├── Unavailable              the database cannot answer now
     ├── InvalidSetting           Admin API: a body that is well formed but makes no sense
+    │   ├── ConfirmationRequired a purchase without ``accept`` or ``Idempotency-Key``
+    │   └── KeyReused            an ``Idempotency-Key`` that came with another request before
     └── InvalidRequest           RFC 7644 §3.12, one subclass for each scimType
         ├── InvalidFilter  InvalidPath  InvalidSyntax  InvalidValue  InvalidVers
         ├── Mutability  NoTarget  Sensitive  TooMany
@@ -27,14 +34,16 @@ from typing import Any, ClassVar
 
 
 class ScimSeatsError(Exception):
-    """Base of all expected errors; ``detail`` says what is wrong and what to do."""
+    """Base of all expected errors; ``detail`` says what is wrong and what to do, ``code`` what programs go by."""
 
-    code: ClassVar[str] = "error"
+    code: str = "error"
 
-    def __init__(self, detail: str, **extra: Any) -> None:
+    def __init__(self, detail: str, *, code: str | None = None, **extra: Any) -> None:
         super().__init__(detail)
         self.detail = detail
         self.extra = extra
+        if code is not None:
+            self.code = code
 
 
 class Unauthenticated(ScimSeatsError):
@@ -47,6 +56,12 @@ class Forbidden(ScimSeatsError):
 
 class SeatLimitReached(Forbidden):
     code = "seat_limit_reached"
+
+
+class OwnerProtected(Forbidden):
+    """``code``: ``primary_owner_protected`` or ``last_owner_protected``; the detail begins with it."""
+
+    code = "owner_protected"
 
 
 class NotFound(ScimSeatsError):
@@ -69,6 +84,24 @@ class ManagedByMapping(Conflict):
     code = "managed_by_mapping"
 
 
+class NothingToSwap(Conflict):
+    code = "nothing_to_swap"
+
+
+class PurchaseRefused(Conflict):
+    """A purchase or a reduction that the plan does not allow; ``code`` is the policy's word for it."""
+
+    code = "purchase_refused"
+
+
+class QuoteStale(Conflict):
+    code = "quote_stale"
+
+
+class InvitationExpired(Conflict):
+    code = "invitation_expired"
+
+
 class VersionMismatch(ScimSeatsError):
     code = "version_mismatch"
 
@@ -87,6 +120,14 @@ class Unavailable(ScimSeatsError):
 
 class InvalidSetting(ScimSeatsError):
     code = "invalid_setting"
+
+
+class ConfirmationRequired(InvalidSetting):
+    code = "confirmation_required"
+
+
+class KeyReused(InvalidSetting):
+    code = "idempotency_key_reused"
 
 
 class InvalidRequest(ScimSeatsError):

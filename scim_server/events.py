@@ -25,9 +25,11 @@ class UserCreated(Event):
 
 @dataclass(frozen=True, slots=True)
 class UserChanged(Event):
-    """``changed`` names the attributes whose values differ."""
+    """``changed`` names the attributes whose values differ; before and after are those values."""
 
     changed: tuple[str, ...]
+    before: dict[str, Any]
+    after: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +72,17 @@ class SeatChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class OverrideSet(Event):
-    tier: str
+    """An administrator decided: ``after`` is the tier, ``before`` that of an override that stood already."""
+
+    before: str | None
+    after: str
     reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class OverrideCleared(Event):
-    tier: str
+    before: str
+    after: None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,102 @@ class SettingsChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SeatsHeld(Event):
+    """The seat part of an event that would take many seats waits for an owner. ``subject_id`` names the hold."""
+
+    cause: str
+    seats_taken: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSeatsDecided(Event):
+    """An owner decided about a hold: ``decision`` is confirmed or rejected."""
+
+    cause: str
+    decision: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeatReserved(Event):
+    """A freed seat is kept for an administrator's next action; ``subject_id`` is who gave it up."""
+
+    tier: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChanged(Event):
+    """``by``: hand or mapping."""
+
+    before: str
+    after: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationSent(Event):
+    user_name: str
+    role: str
+    tier: str | None
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationAccepted(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationEnded(Event):
+    """``how``: expired or revoked."""
+
+    user_name: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationChanged(Event):
+    """Seats were bought or given up; ``subject_id`` is the invoice, before and after are seats by tier."""
+
+    invoice_number: int
+    total_minor: int
+    currency: str
+    before: dict[str, int]
+    after: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ReductionScheduled(Event):
+    tier: str
+    quantity: int
+    effective_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReductionCancelled(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class TermRenewed(Event):
+    """A period began; ``subject_id`` is the organization."""
+
+    period_start: str
+    period_end: str
+    before: dict[str, int]
+    after: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PriceChanged(Event):
+    """``subject_id`` is the organization."""
+
+    tier: str
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
 class OrganizationCreated(Event):
     name: str
 
@@ -108,6 +210,11 @@ class TokenCreated(Event):
 
 @dataclass(frozen=True, slots=True)
 class TokenRevoked(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRotated(Event):
     pass
 
 

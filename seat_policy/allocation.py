@@ -14,6 +14,7 @@ from typing import Protocol
 from seat_policy.claim import NOTHING, Claim, claim_of
 from seat_policy.model import (
     ANY,
+    RELEASED,
     ExhaustedPolicy,
     Member,
     Pool,
@@ -49,14 +50,13 @@ class NobodyWaits:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an event changes: the seats of members, the pools afterwards, who is to be suspended.
+    """What an event changes: the seats of members, and the pools afterwards.
 
     ``unmet`` names, of the members that the event touched, those who wait now and for what.
     """
 
     changes: tuple[SeatChange, ...]
     pools: tuple[Pool, ...]
-    suspended: tuple[str, ...] = ()
     unmet: tuple[tuple[str, str], ...] = ()
 
     def used_delta(self) -> dict[str, int]:
@@ -67,6 +67,11 @@ class Outcome:
                 if tier is not None:
                     delta[tier] = delta.get(tier, 0) + step
         return {tier: step for tier, step in delta.items() if step}
+
+    def seats_taken(self) -> int:
+        """Return how many members hold less than before: a lower tier, or nothing."""
+        ranks: dict[str | None, int] = {None: -1, **{pool.tier: pool.rank for pool in self.pools}}
+        return sum(ranks[change.after.tier] < ranks[change.before.tier] for change in self.changes)
 
 
 def reconcile(
@@ -117,7 +122,6 @@ class _Event:
         self.after: dict[str, Seat] = {}
         self.rules: dict[str, str] = {}
         self.touched: dict[str, Member] = {}
-        self.suspended: list[str] = []
         self.lines: dict[Kind, _Line] = {}
 
     # -- phase 2: re-claim
@@ -128,8 +132,6 @@ class _Event:
         seat = self._claimed(member, claim)
         if member.seat.tier is not None and seat.tier is None:
             self.free[member.seat.tier] += 1
-        if claim.suspends:
-            self.suspended.append(member.id)
         self.touched[member.id] = member
         self._remember(member, claim.rule)
         self.after[member.id] = seat
@@ -137,7 +139,7 @@ class _Event:
     def _claimed(self, member: Member, claim: Claim) -> Seat:
         held = None if claim.gives_back else member.seat.tier
         if claim.desired == NOTHING:
-            return Seat(None, claim.source, None, None)
+            return RELEASED if claim.rule == "C0" or claim.suspends else Seat(None, claim.source, None, None)
         if held == claim.desired or (claim.desired == ANY and held is not None):
             return Seat(held, claim.source, None, None)
         waited = member.seat.desired == claim.desired and member.seat.waiting_since is not None
@@ -241,9 +243,7 @@ class _Event:
         delta = Outcome(changes, ()).used_delta()
         pools = tuple(replace(pool, used=pool.used + delta.get(pool.tier, 0)) for pool in self.pools)
         unmet = [(i, seat.desired) for i in self.touched if (seat := self.after[i]).desired is not None]
-        return Outcome(
-            changes, pools, tuple(self.suspended), tuple((i, d) for i, d in unmet if d is not None)
-        )
+        return Outcome(changes, pools, tuple((i, d) for i, d in unmet if d is not None))
 
 
 class _Line:

@@ -50,8 +50,8 @@ def claim_of(member: Member, settings: Settings, pools: Sequence[Pool]) -> Claim
         return Claim(Source.OVERRIDE, member.override, "C1")
     if member.role is Role.PRIMARY_OWNER:
         return _default(member, settings, "C2")
-    if settings.named_tiers and member.named_tier is not None:
-        return Claim(Source.MAPPING, member.named_tier, "C3")
+    if settings.named_tiers and member.named_tier in _tiers(pools):
+        return Claim(Source.MAPPING, str(member.named_tier), "C3")
     if settings.group_mappings is GroupMappings.ON:
         if member.mappings:
             return Claim(Source.MAPPING, mapped_tier(member.mappings, settings, pools), "C4")
@@ -60,6 +60,10 @@ def claim_of(member: Member, settings: Settings, pools: Sequence[Pool]) -> Claim
         if settings.unmapped_policy is UnmappedPolicy.REMOVE:
             return Claim(Source.NONE, NOTHING, "C5", suspends=True)
     return _default(member, settings, "C6")
+
+
+def _tiers(pools: Sequence[Pool]) -> set[str]:
+    return {UNASSIGNED, *(pool.tier for pool in pools)}
 
 
 def mapped_tier(mappings: Sequence[GroupMapping], settings: Settings, pools: Sequence[Pool]) -> str:
@@ -77,6 +81,27 @@ def mapped_tier(mappings: Sequence[GroupMapping], settings: Settings, pools: Seq
 def explain(member: Member, claim: Claim, settings: Settings) -> str:
     """Return in one sentence why a member has the claim that they have."""
     return _REASONS[claim.rule](member, claim, settings)
+
+
+def what_would_change(member: Member, claim: Claim) -> str:
+    """Return in one sentence what would have to happen for a member to hold something else."""
+    if claim.rule == "C0":
+        return "The identity provider, or who administers it, has to make the member active again."
+    if claim.suspends:
+        return "The member has to join a mapped group."
+    if member.seat.desired is not None:
+        wanted = "seat" if member.seat.desired == ANY else f"{member.seat.desired} seat"
+        return f"A {wanted} has to become free or be bought; the queue is served in order."
+    return _CHANGES[claim.source]
+
+
+_CHANGES: Mapping[Source, str] = {
+    Source.OVERRIDE: "An administrator can clear the override or set another.",
+    Source.MAPPING: "Another group, another mapping, or an administrator's override.",
+    Source.DEFAULT: "A mapped group, or an administrator's override; a free higher seat alone changes nothing.",
+    Source.JIT: "A mapped group, or an administrator's override; a free higher seat alone changes nothing.",
+    Source.NONE: "A mapped group, or an administrator's override.",
+}
 
 
 def _default(member: Member, settings: Settings, rule: str) -> Claim:

@@ -119,33 +119,38 @@ class Seat:
     """What a member holds (``tier`` None: nothing) and waits for (``desired`` None: nothing, ``any``: any tier).
 
     ``source`` is that of the claim, also while it is unmet; ``waiting_since`` is when it became so.
+    ``released``: the member is suspended, by the identity provider or by ``unmapped_policy``,
+    and claims nothing at all.
     """
 
     tier: str | None
     source: Source
     desired: str | None
     waiting_since: datetime | None
+    released: bool = False
 
 
 NO_SEAT = Seat(None, Source.NONE, None, None)
+RELEASED = Seat(None, Source.NONE, None, None, released=True)
 
 
 @dataclass(frozen=True, slots=True)
 class GroupMapping:
-    """A group of the member's that is mapped to a tier."""
+    """A group of the member's that is mapped to a tier, and perhaps to a role."""
 
     group_id: str
     tier: str
     priority: int | None
+    role: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """What the policy must know of a member.
 
-    ``mappings`` are those of the groups that the member belongs to directly; ``named_tier``
-    is the tier that the identity provider itself names (seat rule C3); ``joined_by`` is the
-    source that a new default claim gets.
+    ``role`` counts now, ``own_role`` was given by hand; ``mappings`` are those of the groups that
+    the member belongs to directly; ``named_tier`` is the tier that the identity provider itself
+    names (seat rule C3); ``joined_by`` is the source that a new default claim gets.
     """
 
     id: str
@@ -157,6 +162,7 @@ class Member:
     mappings: tuple[GroupMapping, ...]
     named_tier: str | None = None
     joined_by: Source = Source.DEFAULT
+    own_role: Role = Role.USER
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +177,13 @@ class SeatChange:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of an organization (seat rule B3). ``default_ceiling`` None: the highest tier there is."""
+    """The settings of an organization (seat rule B3).
+
+    ``default_ceiling`` None: the highest tier there is. ``removal_guard``: an event that would
+    take more seats than this is held until an owner decides; None never. ``named_tiers``:
+    whether the identity provider may name the tier itself (seat rule C3).
+    ``auto_purchase_monthly_cap``: the most seats that are bought by themselves in a calendar month.
+    """
 
     provisioning_mode: ProvisioningMode = ProvisioningMode.SCIM
     group_mappings: GroupMappings = GroupMappings.OFF
@@ -187,7 +199,7 @@ class Settings:
     removal_guard: int | None = None
     named_tiers: bool = False
     invitation_days: int = 21
-    auto_purchase_monthly_cap: int = 0
+    auto_purchase_monthly_cap: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +210,9 @@ class Invalid:
     reason: str
 
 
-def seat_status(status: Status, seat: Seat) -> SeatStatus:
+def seat_status(seat: Seat) -> SeatStatus:
     """Return the state of a seat (seat rule B2)."""
-    if status is Status.SUSPENDED:
+    if seat.released:
         return SeatStatus.RELEASED
     if seat.desired is None:
         return SeatStatus.UNASSIGNED if seat.tier is None else SeatStatus.ASSIGNED

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
-from seat_policy.model import Pool, ReductionEffective, Settings
+from seat_policy.allocation import Outcome
+from seat_policy.model import ANY, Pool, ReductionEffective, Settings
 from seat_policy.proration import Plan, Terms, charge_minor, period_price_minor, share_left
 
 
@@ -71,19 +73,32 @@ def offer(
     settings: Settings,
     month_prices_minor: Mapping[str, int],
     at: datetime | date,
+    scheduled: Mapping[str, int] | None = None,
 ) -> Offer | Refusal:
-    """Return what a purchase or a reduction would cost, or why it is not possible."""
+    """Return what a purchase or a reduction would cost, or why it is not possible.
+
+    ``scheduled`` are the reductions, by tier, that wait for the end of the period already.
+    """
+    later = dict(scheduled or {})
     lines, after = [], {pool.tier: pool for pool in pools}
     for want in wanted:
         pool = after[want.tier]
-        refusal = _refusal_of(want, pool, terms, settings)
+        refusal = _refusal_of(want, pool, terms, settings, later.get(want.tier, 0))
         if refusal is not None:
             return refusal
-        after[want.tier] = replace(pool, allocated=pool.allocated + want.quantity)
+        if is_scheduled(want, settings):
+            later[want.tier] = later.get(want.tier, 0) - want.quantity
+        else:
+            after[want.tier] = replace(pool, allocated=pool.allocated + want.quantity)
         lines.append(_line(want, month_prices_minor[want.tier], terms, at))
-    total = sum(pool.allocated for pool in after.values())
-    refusal = _refusal_of_total(total, wanted, settings)
+    total = sum(pool.allocated for pool in after.values()) - sum(later.values())
+    refusal = _refusal_of_total(total, sum(pool.used for pool in pools), wanted, settings)
     return refusal or Offer(tuple(lines), tuple(after.values()))
+
+
+def is_scheduled(want: Wanted, settings: Settings) -> bool:
+    """Whether a change waits for the end of the period (``reduction_effective: renewal``)."""
+    return want.quantity < 0 and settings.reduction_effective is ReductionEffective.RENEWAL
 
 
 def upgrade_offer(
@@ -121,10 +136,8 @@ def next_invoice(
     )
 
 
-def renewal_of(pools: Sequence[Pool], terms: Terms, settings: Settings) -> tuple[Pool, ...]:
-    """Return the pools of the next term: on Enterprise the seats in use, at least the contract's minimum."""
-    if terms.plan is not Plan.ENTERPRISE:
-        return tuple(pools)
+def renewal_of(pools: Sequence[Pool], settings: Settings) -> tuple[Pool, ...]:
+    """Return the pools of the next term of an Enterprise contract: the seats in use, at least its minimum."""
     in_use = [replace(pool, allocated=pool.used) for pool in pools]
     missing = settings.min_total - sum(pool.allocated for pool in in_use)
     if missing > 0:  # which the contract has in the lowest tier
@@ -133,13 +146,40 @@ def renewal_of(pools: Sequence[Pool], terms: Terms, settings: Settings) -> tuple
     return tuple(in_use)
 
 
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """What scheduled reductions come to: the allocations, and how many of a tier have to move down."""
+
+    allocated: Mapping[str, int]
+    surplus: Mapping[str, int]
+
+
+def reduce_pools(pools: Sequence[Pool], scheduled: Mapping[str, int]) -> Reduction:
+    """Apply the reductions that were scheduled for now, by tier (seat rule B6).
+
+    A tier may shrink below what is used: its surplus moves down, as far as there is room. What
+    would leave somebody without any seat is not reduced.
+    """
+    by_rank = sorted(pools, key=lambda pool: -pool.rank)
+    allocated, surplus, moved_in = {}, {}, 0
+    for index, pool in enumerate(by_rank):
+        used = pool.used + moved_in
+        room = sum(max(below.free, 0) for below in by_rank[index + 1 :])
+        moved_in = min(max(used - max(pool.allocated - scheduled.get(pool.tier, 0), 0), 0), room)
+        allocated[pool.tier] = min(
+            max(pool.allocated - scheduled.get(pool.tier, 0), used - moved_in), pool.allocated
+        )
+        surplus[pool.tier] = moved_in
+    return Reduction(allocated, {tier: count for tier, count in surplus.items() if count})
+
+
 def _line(want: Wanted, month_price_minor: int, terms: Terms, at: datetime | date) -> Line:
     kind = LineKind.PURCHASE if want.quantity > 0 else LineKind.REDUCTION
     amount = charge_minor(terms, month_price_minor, max(want.quantity, 0), at)
     return Line(kind, want.tier, want.quantity, month_price_minor, amount, str(share_left(terms, at)))
 
 
-def _refusal_of(want: Wanted, pool: Pool, terms: Terms, settings: Settings) -> Refusal | None:
+def _refusal_of(want: Wanted, pool: Pool, terms: Terms, settings: Settings, scheduled: int) -> Refusal | None:
     if want.quantity >= 0:
         return None
     if terms.plan is Plan.ENTERPRISE:
@@ -149,24 +189,25 @@ def _refusal_of(want: Wanted, pool: Pool, terms: Terms, settings: Settings) -> R
             "what is not in use falls away at the renewal.",
             {"tier": want.tier},
         )
-    missing = -want.quantity - pool.free
-    if settings.reduction_effective is ReductionEffective.IMMEDIATE and missing > 0:
-        return Refusal(
-            "seats_in_use",
-            f"{missing} more {want.tier} seats must be free first: remove members or give them another tier.",
-            {"tier": want.tier, "missing": missing},
-        )
-    if pool.allocated + want.quantity < 0:
-        return Refusal(
-            "seats_in_use",
-            f"There are only {pool.allocated} {want.tier} seats.",
-            {"tier": want.tier, "missing": missing},
-        )
-    return None
+    left = pool.allocated - scheduled
+    missing = -want.quantity - (left if is_scheduled(want, settings) else min(pool.free, left))
+    if missing <= 0:
+        return None
+    return Refusal(
+        "seats_in_use",
+        f"{missing} more {want.tier} seats must be free first: remove members or give them another tier.",
+        {"tier": want.tier, "missing": missing},
+    )
 
 
-def _refusal_of_total(total: int, wanted: Sequence[Wanted], settings: Settings) -> Refusal | None:
+def _refusal_of_total(total: int, used: int, wanted: Sequence[Wanted], settings: Settings) -> Refusal | None:
     change = sum(want.quantity for want in wanted)
+    if change < 0 and total < used:
+        return Refusal(
+            "seats_in_use",
+            f"{used - total} more seats must be free first: remove members or give them none.",
+            {"missing": used - total},
+        )
     if change < 0 and total < settings.min_total:
         return Refusal(
             "below_minimum",
@@ -180,3 +221,24 @@ def _refusal_of_total(total: int, wanted: Sequence[Wanted], settings: Settings) 
             {"maximum": settings.max_total, "total": total},
         )
     return None
+
+
+# The smallest and the largest number of seats of a plan, where the organization sets no other.
+PLAN_SETTINGS: Mapping[Plan, Settings] = {
+    Plan.TEAM: Settings(min_total=5, max_total=150),
+    Plan.ENTERPRISE: Settings(),
+}
+
+
+def automatic_purchase(outcome: Outcome, settings: Settings, bought_this_month: int) -> dict[str, int]:
+    """Return the seats to buy, by tier, for those whom an event left without what they ask for.
+
+    Who asks for any seat gets one of the lowest tier: nothing dearer is bought without anybody's word.
+    """
+    total = sum(pool.allocated for pool in outcome.pools)
+    room = max(settings.auto_purchase_monthly_cap - bought_this_month, 0)
+    if settings.max_total is not None:
+        room = min(room, max(settings.max_total - total, 0))
+    lowest = min(outcome.pools, key=lambda pool: pool.rank).tier
+    wanted = Counter(lowest if desired == ANY else desired for _, desired in outcome.unmet[:room])
+    return dict(wanted)

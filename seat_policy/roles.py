@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from seat_policy.model import Role
@@ -27,3 +28,20 @@ _ALLOWED: dict[Role, frozenset[Action]] = {
 def may(role: Role, action: Action) -> bool:
     """Admins and above see and reassign; owners buy, reduce and configure."""
     return action in _ALLOWED[role]
+
+
+_RANK = {role: rank for rank, role in enumerate(Role)}
+
+
+def role_of(own: Role, mapped: Iterable[Role]) -> Role:
+    """Return a member's role: their own or one that a mapped group gives, whichever is higher.
+
+    No group makes a primary owner, or takes a role away that somebody was given by hand.
+    """
+    given = [role for role in mapped if role is not Role.PRIMARY_OWNER]
+    return max([own, *given], key=_RANK.__getitem__)
+
+
+def outranks(one: Role, other: Role) -> bool:
+    """Whether a role is higher than another."""
+    return _RANK[one] > _RANK[other]

@@ -116,6 +116,14 @@ class World:
             operations.append({"op": "add", "path": "members", "value": values})
         self.scim.patch(f"/Groups/{self.ids[group]}", {"schemas": [PATCH_OP], "Operations": operations})
 
+    def login(self, name: str, groups: list[str] | None = None, **claims: Any) -> Any:
+        """A person has signed in through SSO; return the decision."""
+        said = {} if groups is None else {"groups": groups}
+        decision = self.jit.post("/login", {"userName": name, **said, **claims})
+        if decision["member"]:
+            self.ids[name] = decision["member"]["id"]
+        return decision
+
     # -- what administrators and owners do
 
     def settings(self, **values: Any) -> None:
@@ -123,6 +131,30 @@ class World:
 
     def override(self, name: str, tier: str, **more: Any) -> Any:
         return self.admin.put(f"/members/{self.ids[name]}/seat", {"tier": tier, **more})
+
+    def quote(self, **lines: int) -> Any:
+        """Ask what a purchase (or, negative, a reduction) would cost."""
+        body = {"lines": [{"tier": tier, "quantity": quantity} for tier, quantity in lines.items()]}
+        return self.owner.post("/seats/quotes", body)
+
+    def buy(self, **lines: int) -> Any:
+        """Quote and confirm; return the invoice."""
+        return self.confirm(self.quote(**lines))
+
+    def confirm(self, quote: dict[str, Any], key: str | None = None) -> Any:
+        path = f"/seats/quotes/{quote['id']}/confirm"
+        return self.owner.post(path, {"accept": True}, **{"Idempotency-Key": key or quote["id"]})
+
+    def invite(self, name: str, /, **more: Any) -> Any:
+        member = self.owner.post("/members", {"userName": name, **more})
+        self.ids[name] = member["id"]
+        return member
+
+    def member(self, name: str) -> Any:
+        return self.admin.get(f"/members/{self.ids[name]}")
+
+    def role(self, name: str, role: str) -> Any:
+        return self.owner.patch(f"/members/{self.ids[name]}", {"role": role})
 
     def clear_override(self, name: str) -> None:
         self.admin.delete(f"/members/{self.ids[name]}/seat")
@@ -159,10 +191,20 @@ class World:
         return [(names.get(item["member_id"], "?"), item["desired_tier"]) for item in items]
 
     def events(self) -> list[dict[str, Any]]:
+        return self.pages("/seats/events")
+
+    def audit(self, kind: str = "") -> list[dict[str, Any]]:
+        return [event for event in self.pages("/audit") if kind in ("", event["kind"])]
+
+    def invoices(self) -> list[dict[str, Any]]:
+        return self.pages("/invoices")
+
+    def pages(self, path: str) -> list[dict[str, Any]]:
+        """Return all items of a list."""
         items: list[dict[str, Any]] = []
         cursor = ""
         while True:
-            page = self.admin.get("/seats/events?limit=500" + (f"&cursor={cursor}" if cursor else ""))
+            page = self.owner.get(f"{path}?limit=500" + (f"&cursor={cursor}" if cursor else ""))
             items += page["items"]
             if page["next_cursor"] is None:
                 return items

@@ -12,17 +12,19 @@ from typing import Any
 from sqlalchemy import Connection
 
 from scim_server.call import Call, Channel
-from scim_server.errors import InvalidSetting, NotFound, Unauthenticated
-from scim_server.events import TokenCreated, TokenRevoked
+from scim_server.errors import Forbidden, InvalidSetting, NotFound, Unauthenticated
+from scim_server.events import TokenCreated, TokenRevoked, TokenRotated
 from scim_server.ids import new_id
 from scim_server.operations import extensions
+from scim_server.operations.idempotency import once
+from scim_server.operations.listing import Listing, Page, listing
 from scim_server.scim import dialects
 from scim_server.scim.attributes import ResourceType
 from scim_server.scim.dialects import ClientSettings
 from scim_server.store import credentials as store
 from scim_server.store import event_log, users
 from scim_server.store.credentials import TokenRecord
-from seat_policy import Role
+from seat_policy import Role, outranks
 
 KINDS = ("scim", "jit", "admin")
 PREFIX = "sst_"
@@ -31,7 +33,11 @@ _USE_IS_RECORDED_EVERY = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a valid token opens. ``use_is_stale``: the last use on record is worth bringing up to date."""
+    """What a valid token opens.
+
+    ``use_is_stale``: the last use on record is worth bringing up to date. ``something_is_due``:
+    for the organization (``operations.due``), before it is told how things stand.
+    """
 
     organization_id: str
     token_id: str
@@ -43,6 +49,7 @@ class Credential:
     group_type: ResourceType
     secret: bytes
     use_is_stale: bool
+    something_is_due: bool
 
     @property
     def actor(self) -> str:
@@ -72,6 +79,7 @@ def authenticate(tx: Connection, token: str, at: datetime) -> Credential:
         group_type=group_type,
         secret=bytes.fromhex(record.secret),
         use_is_stale=record.last_used_at is None or at - record.last_used_at >= _USE_IS_RECORDED_EVERY,
+        something_is_due=record.next_due_at <= at,
     )
 
 
@@ -91,17 +99,51 @@ def create_token(
     expires_at: datetime | None,
     profile: str | None,
     client_settings: Mapping[str, str],
+    key: str | None = None,
 ) -> dict[str, Any]:
-    """Make a token; the answer is the only place where it is ever seen.
+    """Make a token; the answer is the only place where it is ever seen, also under an ``Idempotency-Key``.
 
-    Raises InvalidSetting where kind, role and settings do not go together.
+    Raises InvalidSetting where kind, role and settings do not go together, Forbidden where
+    the token could do more than the caller.
     """
+    if expires_at is not None and expires_at <= call.at:
+        raise InvalidSetting("expires_at must be in the future.")
+
+    def carry_out() -> dict[str, Any]:
+        return _create_token(
+            tx,
+            call,
+            kind=kind,
+            role=role,
+            member_id=member_id,
+            name=name,
+            expires_at=expires_at,
+            profile=profile,
+            client_settings=client_settings,
+        )
+
+    request = ["token", kind, role, member_id, name, expires_at, profile, dict(client_settings)]
+    return once(tx, call, key, request, carry_out, forgets=("token",))
+
+
+def _create_token(
+    tx: Connection,
+    call: Call,
+    *,
+    kind: str,
+    role: str | None,
+    member_id: str | None,
+    name: str | None,
+    expires_at: datetime | None,
+    profile: str | None,
+    client_settings: Mapping[str, str],
+) -> dict[str, Any]:
     role = _checked_role(kind, role, member_id)
     if kind != "scim" and (client_settings or profile):
         raise InvalidSetting("profile and settings are for tokens of the kind scim.")
     dialects.settings_from(profile or "interop", client_settings)
-    if member_id is not None:
-        users.get(tx, call.organization_id, member_id)
+    member_role = users.get(tx, call.organization_id, member_id).role if member_id is not None else None
+    _refuse_more_than_the_caller(call, member_role or role)
     token = PREFIX + secrets.token_urlsafe(32)
     token_id = new_id()
     row = {
@@ -121,28 +163,34 @@ def create_token(
     return {**_described(row), "token": token}
 
 
-def list_tokens(tx: Connection, call: Call) -> list[dict[str, Any]]:
-    """Return all tokens of the organization, without their secrets."""
-    return [
-        {
-            "id": record.id,
-            "kind": record.kind,
-            "role": record.role,
-            "member_id": record.member_id,
-            "name": record.name,
-            "profile": record.client_settings["profile"],
-            "settings": record.client_settings["set"],
-            "created_at": record.created_at,
-            "expires_at": record.expires_at,
-            "revoked_at": record.revoked_at,
-            "last_used_at": record.last_used_at,
-        }
-        for record in store.all_tokens(tx, call.organization_id)
-    ]
+def list_tokens(tx: Connection, call: Call, page: Page) -> Listing:
+    """Return a page of the organization's tokens, without their secrets."""
+    found = store.tokens_after(tx, call.organization_id, after=page.after(), limit=page.limit + 1)
+    return listing([_shown(record) for record in found], page)
+
+
+def rotate_token(tx: Connection, call: Call, token_id: str, *, key: str | None = None) -> dict[str, Any]:
+    """Give a token a new secret; the old one is worthless at once.
+
+    Raises NotFound where there is no such token that holds, Forbidden where it can do more
+    than the caller.
+    """
+
+    def carry_out() -> dict[str, Any]:
+        record = _held_token(tx, call, token_id)
+        _refuse_more_than_the_caller(call, record.member_role if record.member_id else record.role)
+        token = PREFIX + secrets.token_urlsafe(32)
+        store.replace_hash(tx, call.organization_id, token_id, _hash(token))
+        event_log.append(tx, call, [TokenRotated(token_id)])
+        return {**_shown(record), "token": token}
+
+    return once(tx, call, key, ["rotate", token_id], carry_out, forgets=("token",))
 
 
 def revoke_token(tx: Connection, call: Call, token_id: str) -> None:
     """Make a token worthless at once. Raises NotFound where there is none that still holds."""
+    record = _held_token(tx, call, token_id)
+    _refuse_more_than_the_caller(call, record.member_role if record.member_id else record.role)
     if not store.revoke(tx, call.organization_id, token_id, call.at):
         raise NotFound(f"There is no token {token_id[:100]} that is not revoked yet.")
     event_log.append(tx, call, [TokenRevoked(token_id)])
@@ -159,6 +207,35 @@ def system_call(
 ) -> Call:
     """Return a call that no token stands behind: the command line, or what is due by the clock."""
     return Call(organization_id, actor, channel, at, request_id, base_url, dialects.INTEROP)
+
+
+def _held_token(tx: Connection, call: Call, token_id: str) -> TokenRecord:
+    record = store.get(tx, call.organization_id, token_id)
+    if record is None or record.revoked_at is not None:
+        raise NotFound(f"There is no token {token_id[:100]} that is not revoked yet.")
+    return record
+
+
+def _refuse_more_than_the_caller(call: Call, role: str | None) -> None:
+    """Nobody comes by more rights with a token than they have."""
+    if call.role is not None and role is not None and outranks(Role(role), Role(call.role)):
+        raise Forbidden(f"Only a {role} may handle tokens of that role.")
+
+
+def _shown(record: TokenRecord) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "kind": record.kind,
+        "role": record.role,
+        "member_id": record.member_id,
+        "name": record.name,
+        "profile": record.client_settings["profile"],
+        "settings": record.client_settings["set"],
+        "created_at": record.created_at,
+        "expires_at": record.expires_at,
+        "revoked_at": record.revoked_at,
+        "last_used_at": record.last_used_at,
+    }
 
 
 def _checked_role(kind: str, role: str | None, member_id: str | None) -> str | None:
@@ -186,7 +263,13 @@ def _client_of(record: TokenRecord) -> ClientSettings:
 def _described(row: Mapping[str, Any]) -> dict[str, Any]:
     kept = ("id", "kind", "role", "member_id", "name", "created_at", "expires_at")
     settings = row["client_settings"]
-    return {**{key: row[key] for key in kept}, "profile": settings["profile"], "settings": settings["set"]}
+    return {
+        **{key: row[key] for key in kept},
+        "profile": settings["profile"],
+        "settings": settings["set"],
+        "revoked_at": None,
+        "last_used_at": None,
+    }
 
 
 def _hash(token: str) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from scim_server.call import Call
 from scim_server.errors import InvalidValue
-from scim_server.events import Event, GroupChanged, GroupCreated, GroupDeleted, SeatChanged
+from scim_server.events import Event, GroupChanged, GroupCreated, GroupDeleted
 from scim_server.ids import new_id
 from scim_server.operations import representation, seats
 from scim_server.operations.representation import Rendered
@@ -140,9 +140,7 @@ def change_members(tx: Connection, call: Call, group_id: str, change: RelationCh
     return Difference(added.joined, left, added.skipped)
 
 
-def seats_after(
-    tx: Connection, call: Call, group_id: str, difference: Difference, cause: str
-) -> list[SeatChanged]:
+def seats_after(tx: Connection, call: Call, group_id: str, difference: Difference, cause: str) -> list[Event]:
     """Evaluate those who joined or left, where the group is mapped to a tier."""
     if not difference.touched or seat_rules.mapping(tx, call.organization_id, group_id) is None:
         return []

@@ -20,7 +20,7 @@ from scim_server.store import seats as seat_store
 from scim_server.store import users as store
 from scim_server.store.database import LostRace
 from scim_server.store.users import UserRecord
-from seat_policy import ProvisioningMode, Source
+from seat_policy import ProvisioningMode, Source, Status
 
 _PROFILE = ("userName", "externalId", "displayName", "name", "emails")
 
@@ -32,16 +32,24 @@ def sign_in(tx: Connection, call: Call, body: Json) -> dict[str, Any]:
     Two first logins at once: who loses the race for the userName begins again and finds the member.
     """
     situation = seats.situation_of(seat_store.rules(tx, call.organization_id))
-    record = store.find_by_name(tx, call.organization_id, body["userName"])
+    record = _known(tx, call, body)
     if record is None:
         return _first_login(tx, call, situation, body)
-    if not record.active:
-        return _decision(record, created=False)
-    asserts = body.get("groups") is not None
-    if asserts and situation.maps_groups and situation.settings.provisioning_mode is ProvisioningMode.JIT:
-        _take_over_groups(tx, call, record.id, body["groups"])
+    if record.active and situation.settings.provisioning_mode is ProvisioningMode.JIT:
+        if record.invited:
+            members.accept(tx, call, record.id)
+        if body.get("groups") is not None and situation.maps_groups:
+            _take_over_groups(tx, call, record.id, body["groups"])
         record = store.get(tx, call.organization_id, record.id)
     return _decision(record, created=False)
+
+
+def _known(tx: Connection, call: Call, body: Json) -> UserRecord | None:
+    """Find the member by userName, or by externalId where the name has changed since."""
+    record = store.find_by_name(tx, call.organization_id, body["userName"])
+    if record is None and body.get("externalId"):
+        record = store.find_by_external_id(tx, call.organization_id, body["externalId"])
+    return record
 
 
 def _first_login(tx: Connection, call: Call, situation: Situation, body: Json) -> dict[str, Any]:
@@ -63,11 +71,20 @@ def _first_login(tx: Connection, call: Call, situation: Situation, body: Json) -
                 group_ids=_groups_named(tx, call, body.get("groups") or []),
                 cause="first_login",
             )
+            record = store.get(tx, call.organization_id, user_id)
+            if members.status_of_record(record) is Status.SUSPENDED:
+                raise _Unmapped
+    except _Unmapped:
+        return _refusal("not_provisioned")
     except SeatLimitReached:
         return _refusal("no_seat")
     except NotUnique as error:
         raise LostRace from error
-    return _decision(store.get(tx, call.organization_id, user_id), created=True)
+    return _decision(record, created=True)
+
+
+class _Unmapped(Exception):
+    """``unmapped_policy: remove`` and a first login without any mapped group: nothing of it is to stay."""
 
 
 def _take_over_groups(tx: Connection, call: Call, user_id: str, names: Sequence[str]) -> None:
@@ -100,7 +117,8 @@ def _groups_named(tx: Connection, call: Call, names: Sequence[str]) -> list[str]
 
 def _decision(record: UserRecord, *, created: bool) -> dict[str, Any]:
     seat = members.seat_of_record(record)
-    reason = "assigned" if seat["can_use"] else "no_seat" if record.active else "suspended"
+    suspended = members.status_of_record(record) is Status.SUSPENDED
+    reason = "assigned" if seat["can_use"] else "suspended" if suspended else "no_seat"
     return {
         "decision": "allow" if reason == "assigned" else "deny",
         "reason": reason,

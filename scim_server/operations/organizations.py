@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from scim_server.call import Call
 from scim_server.errors import InvalidSetting
-from scim_server.events import OrganizationCreated, SettingsChanged
+from scim_server.events import OrganizationCreated, PriceChanged, SettingsChanged
 from scim_server.ids import new_id
 from scim_server.operations import access
 from scim_server.operations import seats as seat_operations
@@ -20,15 +20,25 @@ from scim_server.store import event_log
 from scim_server.store import organizations as store
 from scim_server.store import seats as seat_store
 from scim_server.store.organizations import Organization, Tier
-from seat_policy import ANY, UNASSIGNED, Settings, settings_as_values, settings_from
+from seat_policy import (
+    ANY,
+    PLAN_SETTINGS,
+    UNASSIGNED,
+    Billing,
+    ExhaustedPolicy,
+    Plan,
+    Settings,
+    Terms,
+    minor_unit_digits,
+    period_of,
+    settings_as_values,
+    settings_from,
+    start_of,
+)
 
 DEFAULT_MONTH_PRICES_MINOR = {"premium": 15000, "standard": 3000}
 FEATURES = {"standard": ("core",), "premium": ("core", "coding", "higher_limits")}
-# The smallest and the largest number of seats of a plan, where the organization sets no other.
-PLAN_SETTINGS: Mapping[str, Settings] = {
-    "team": Settings(min_total=5, max_total=150),
-    "enterprise": Settings(),
-}
+_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _TIER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 
 
@@ -53,7 +63,11 @@ def create(
     """
     tiers = _tiers_of(seats, prices)
     _check_zone(time_zone)
+    if not _CURRENCY.fullmatch(currency):
+        raise InvalidSetting(f"{currency} is no currency: use three letters as in USD (ISO 4217).")
     _checked(plan, settings, {}, [tier.tier for tier in tiers])
+    terms = Terms(Plan(plan), Billing(billing), term_start, ZoneInfo(time_zone))
+    billed_until = period_of(terms, at).end
     organization_id = new_id()
     row = {
         "id": organization_id,
@@ -64,6 +78,8 @@ def create(
         "time_zone": time_zone,
         "term_start": term_start.isoformat(),
         "settings": dict(settings),
+        "billed_until": billed_until,
+        "next_due_at": start_of(terms, billed_until),
         "created_at": at,
     }
     store.insert_organization(tx, row, tiers)
@@ -108,6 +124,19 @@ def change_settings(tx: Connection, call: Call, values: Mapping[str, object]) ->
     return get(tx, call)
 
 
+def set_prices(tx: Connection, call: Call, prices: Mapping[str, int]) -> dict[str, Any]:
+    """Change what seats cost from now on, in minor units for a month; what was charged stays."""
+    seat_store.lock_rules(tx, call.organization_id)
+    known = {tier.tier: tier.month_price_minor for tier in store.tiers(tx, call.organization_id)}
+    for tier, price in prices.items():
+        if tier not in known:
+            raise InvalidSetting(f"{tier} is no tier of this organization; there are {', '.join(known)}.")
+        if price != known[tier]:
+            store.set_price(tx, call.organization_id, tier, price)
+            event_log.append(tx, call, [PriceChanged(call.organization_id, tier, known[tier], price)])
+    return get(tx, call)
+
+
 def _described(tx: Connection, organization: Organization) -> dict[str, Any]:
     rules = seat_store.rules(tx, organization.id)
     tiers = store.tiers(tx, organization.id)
@@ -122,6 +151,7 @@ def _described(tx: Connection, organization: Organization) -> dict[str, Any]:
         "term_start": organization.term_start,
         "billing": organization.billing,
         "currency": organization.currency,
+        "minor_unit_digits": minor_unit_digits(organization.currency),
         "time_zone": organization.time_zone,
         "tiers": [
             {
@@ -139,8 +169,10 @@ def _described(tx: Connection, organization: Organization) -> dict[str, Any]:
 def _checked(
     plan: str, stored: Mapping[str, object], values: Mapping[str, object], tiers: list[str]
 ) -> Settings:
-    settings = settings_from({**stored, **values}, tiers, base=PLAN_SETTINGS[plan])
+    settings = settings_from({**stored, **values}, tiers, base=PLAN_SETTINGS[Plan(plan)])
     if isinstance(settings, Settings):
+        if settings.exhausted_policy is ExhaustedPolicy.AUTO_PURCHASE and plan != Plan.TEAM:
+            raise InvalidSetting("exhausted_policy: auto_purchase is for the plan team.")
         return settings
     raise InvalidSetting("; ".join(f"{invalid.name}: {invalid.reason}" for invalid in settings))
 

@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
 from scim_server.call import Call
-from scim_server.errors import InvalidSetting, ManagedByMapping, NotFound, SeatUnavailable
-from scim_server.events import Event, MappingSet, OverrideCleared, OverrideSet
+from scim_server.errors import (
+    InvalidSetting,
+    ManagedByMapping,
+    NotFound,
+    NothingToSwap,
+    SeatUnavailable,
+)
+from scim_server.events import Event, MappingSet, OverrideCleared, OverrideSet, SeatReserved
 from scim_server.operations import members as people
-from scim_server.operations import seats
+from scim_server.operations import purchases, seats
 from scim_server.operations.listing import Listing, Page, listing
+from scim_server.operations.roles import primary_owner_protected
 from scim_server.operations.seats import Situation
-from scim_server.store import event_log, groups, users
+from scim_server.scim.values import format_date_time
+from scim_server.store import event_log, groups, organizations, users
 from scim_server.store import seat_rules as store
 from scim_server.store import seats as seat_store
 from scim_server.store.seat_rules import Override, StoredMapping
-from seat_policy import UNASSIGNED, Member, Outcome, OverridePolicy, claim_of, explain
+from scim_server.store.seats import Reservation
+from seat_policy import (
+    UNASSIGNED,
+    Member,
+    OverridePolicy,
+    Role,
+    Seat,
+    SeatChange,
+    Source,
+    Status,
+    claim_of,
+    explain,
+    what_would_change,
+)
 
 
 def seat_of(tx: Connection, call: Call, member_id: str) -> dict[str, Any]:
@@ -36,6 +58,7 @@ def seat_of(tx: Connection, call: Call, member_id: str) -> dict[str, Any]:
         "explain": {
             "rule": claim.rule,
             "text": explain(member, claim, situation.settings),
+            "would_change": what_would_change(member, claim),
             "matched_mappings": [
                 {"group_id": mapping.group_id, "tier": mapping.tier, "priority": mapping.priority}
                 for mapping in member.mappings
@@ -52,32 +75,92 @@ def set_override(
     tier: str,
     reason: str | None,
     expires_at: datetime | None,
+    reserve_seconds: int | None = None,
+    purchase: bool = False,
 ) -> dict[str, Any]:
     """Give a member the tier that an administrator names; it stays until it is cleared (seat rule B6).
 
+    ``reserve_seconds`` keeps the seat that comes free for this administrator's next action.
+    ``purchase`` buys the seat where none is free; who holds a lower one trades it in.
     Raises SeatUnavailable where the tier has no free seat, Conflict ``managed_by_mapping``.
     """
+    _check_expiry(call, expires_at)
     situation, member = _locked(tx, call, member_id)
-    _check_tier(situation, tier)
+    seats.check_tier(situation, tier)
     _refuse_where_mappings_rule(situation, member)
-    if tier not in (UNASSIGNED, member.seat.tier) and not _has_free_seat(situation, tier):
-        raise SeatUnavailable(f"No {tier} seat is free.", tier=tier)
-    decided = Override(tier, call.actor, call.at, reason, expires_at)
-    store.set_override(tx, call.organization_id, member_id, decided)
-    changed = seats.settle(tx, call, situation, [replace(member, override=tier)], "override_set")
-    event_log.append(tx, call, [OverrideSet(member_id, tier, reason), *changed])
+    situation = _without_own_reservations(tx, call, situation)
+    happened: list[Event] = []
+    allocated: Mapping[str, int] = {}
+    needs_seat = tier not in (UNASSIGNED, member.seat.tier) and member.status is not Status.SUSPENDED
+    if needs_seat and not seats.has_free_seat(situation, call, tier):
+        if not purchase:
+            raise SeatUnavailable(f"No {tier} seat is free.", tier=tier)
+        bought = purchases.buy_for(tx, call, situation, member.seat.tier, tier)
+        situation, allocated, happened = bought.situation, bought.allocated, bought.happened
+    if reserve_seconds and member.seat.tier not in (None, tier):
+        situation, reserved = _reserve(tx, call, situation, member, reserve_seconds)
+        happened.append(reserved)
+    override = Override(tier, call.actor, call.at, reason, expires_at)
+    happened += seats.give(tx, call, situation, member, override, allocated=allocated)
+    event_log.append(tx, call, happened)
     return seat_of(tx, call, member_id)
 
 
-def clear_override(tx: Connection, call: Call, member_id: str) -> dict[str, Any]:
+def clear_override(
+    tx: Connection, call: Call, member_id: str, cause: str = "override_cleared"
+) -> dict[str, Any]:
     """Let the rules decide about a member again; without an override this changes nothing."""
     situation, member = _locked(tx, call, member_id)
     if member.override is None:
         return seat_of(tx, call, member_id)
     store.set_override(tx, call.organization_id, member_id, None)
-    changed = seats.settle(tx, call, situation, [replace(member, override=None)], "override_cleared")
+    changed = seats.settle(tx, call, situation, [replace(member, override=None)], cause)
     event_log.append(tx, call, [OverrideCleared(member_id, member.override), *changed])
     return seat_of(tx, call, member_id)
+
+
+def swap(tx: Connection, call: Call, a: str, b: str) -> dict[str, Any]:
+    """Exchange the tiers of two members at once; both become overrides and no free seat is needed.
+
+    Raises NothingToSwap where both hold the same, or one is suspended.
+    """
+    users.lock_all(tx, call.organization_id, [a, b])
+    situation, one = _locked(tx, call, a)
+    _, other = _locked(tx, call, b)
+    for member in (one, other):
+        _refuse_where_mappings_rule(situation, member)
+        if member.seat.released:
+            raise NothingToSwap(f"The member {member.id} is suspended and holds nothing.")
+    if one.seat.tier == other.seat.tier:
+        raise NothingToSwap("Both members hold the same already.")
+    changes, happened = [], []
+    for member, partner in ((one, other), (other, one)):
+        tier = partner.seat.tier or UNASSIGNED
+        override = Override(tier, call.actor, call.at, "swap", None)
+        store.set_override(tx, call.organization_id, member.id, override)
+        happened.append(OverrideSet(member.id, member.override, tier, "swap"))
+        after = Seat(partner.seat.tier, Source.OVERRIDE, None, None)
+        changes.append(SeatChange(member.id, member.seat, after, "C1"))
+    seat_store.save(tx, call.organization_id, changes, {}, call.at)
+    event_log.append(tx, call, [*happened, *seats.events_of(changes, "swap")])
+    return {"a": seat_of(tx, call, a), "b": seat_of(tx, call, b)}
+
+
+def expire_override(tx: Connection, call: Call, member_id: str) -> None:
+    """Clear an override whose time has come; does nothing where it is gone or was prolonged."""
+    override = store.override_of(tx, call.organization_id, member_id)
+    if override is not None and override.expires_at is not None and override.expires_at <= call.at:
+        clear_override(tx, call, member_id, "override_expired")
+
+
+def expire_reservations(tx: Connection, call: Call) -> None:
+    """Give the seats to the queue that were kept for an action which did not come."""
+    situation = seats.lock(tx, call)
+    kept = [one for one in situation.rules.reservations if one.until > call.at]
+    if len(kept) == len(situation.rules.reservations):
+        return
+    situation = _with_reservations(tx, call, situation, kept)
+    event_log.append(tx, call, seats.serve(tx, call, situation, "reservation_expired"))
 
 
 def mappings(tx: Connection, call: Call, page: Page) -> Listing:
@@ -102,7 +185,7 @@ def set_mapping(
     """
     group = groups.lock(tx, call.organization_id, group_id)
     situation = seats.lock(tx, call)
-    _check_tier(situation, tier, allow_unassigned=False)
+    seats.check_tier(situation, tier, allow_unassigned=False)
     before = store.mapping(tx, call.organization_id, group_id)
     after = StoredMapping(group_id, group.display_name, tier, priority, role)
     return _change_mapping(tx, call, situation, group_id, before, after, dry_run=dry_run)
@@ -135,32 +218,18 @@ def _change_mapping(
     concerned = (
         seat_store.members(tx, call.organization_id, ids, with_mappings=True) if situation.maps_groups else []
     )
-    outcome = seats.decide(tx, call, situation, concerned)
+    decision = seats.decide(tx, call, situation, concerned)
     if dry_run:
         undo.rollback()
-        return {"changes": changes_shown(outcome)}
+        return {"changes": seats.changes_shown(decision.outcome)}
     undo.commit()
     if before != after:
         seat_store.touch_organization(tx, call.organization_id)
     event = MappingSet(group_id, _mapping_or_none(before), _mapping_or_none(after))
     happened: list[Event] = [event] if before != after else []
-    happened += seats.save(tx, call, outcome, concerned, "mapping_changed")
+    happened += seats.carry_out(tx, call, situation, decision, concerned, "mapping_changed")
     event_log.append(tx, call, happened)
     return {} if after is None else _mapping_shown(after)
-
-
-def changes_shown(outcome: Outcome) -> list[dict[str, Any]]:
-    """Return what an outcome would change, as a preview shows it."""
-    return [
-        {
-            "member_id": change.member_id,
-            "from_tier": change.before.tier or UNASSIGNED,
-            "to_tier": change.after.tier or UNASSIGNED,
-            "rule": change.rule,
-        }
-        for change in outcome.changes
-        if change.before.tier != change.after.tier
-    ]
 
 
 def _write(tx: Connection, call: Call, group_id: str, after: StoredMapping | None) -> None:
@@ -179,22 +248,51 @@ def _write(tx: Connection, call: Call, group_id: str, after: StoredMapping | Non
 
 
 def _locked(tx: Connection, call: Call, member_id: str) -> tuple[Situation, Member]:
-    """Hold the member and the pools; return both as the policy sees them. Raises NotFound."""
-    users.lock(tx, call.organization_id, member_id)
+    """Hold the member and the pools; return both as the policy sees them. Raises NotFound.
+
+    Only owners touch the seat of the primary owner (seat rule B8).
+    """
+    record = users.lock(tx, call.organization_id, member_id)
+    if record.role == Role.PRIMARY_OWNER and call.role == Role.ADMIN:
+        raise primary_owner_protected("only an owner may change the primary owner's seat.")
     situation = seats.lock(tx, call)
     [member] = seat_store.members(tx, call.organization_id, [member_id], with_mappings=situation.maps_groups)
     return situation, member
 
 
-def _check_tier(situation: Situation, tier: str, *, allow_unassigned: bool = True) -> None:
-    tiers = [pool.tier for pool in situation.rules.pools]
-    allowed = [*tiers, UNASSIGNED] if allow_unassigned else tiers
-    if tier not in allowed:
-        raise InvalidSetting(f"tier must be one of {', '.join(allowed)}.")
+def _check_expiry(call: Call, expires_at: datetime | None) -> None:
+    if expires_at is not None and expires_at <= call.at:
+        raise InvalidSetting("expires_at must be in the future.")
 
 
-def _has_free_seat(situation: Situation, tier: str) -> bool:
-    return any(pool.tier == tier and pool.free > 0 for pool in situation.rules.pools)
+def _without_own_reservations(tx: Connection, call: Call, situation: Situation) -> Situation:
+    """Free the seats that were kept for this action of this administrator, and those kept too long."""
+    before = situation.rules.reservations
+    kept = [one for one in before if one.actor != call.actor and one.until > call.at]
+    return situation if len(kept) == len(before) else _with_reservations(tx, call, situation, kept)
+
+
+def _reserve(
+    tx: Connection, call: Call, situation: Situation, member: Member, seconds: int
+) -> tuple[Situation, SeatReserved]:
+    """Keep the seat that a member is about to give up for the next action of this administrator."""
+    tier = str(member.seat.tier)
+    until = call.at + timedelta(seconds=seconds)
+    kept = [*situation.rules.reservations, Reservation(tier, call.actor, until)]
+    organizations.note_due(tx, call.organization_id, until)
+    reserved = SeatReserved(member.id, tier, format_date_time(until))
+    return _with_reservations(tx, call, situation, kept), reserved
+
+
+def _with_reservations(
+    tx: Connection, call: Call, situation: Situation, kept: Sequence[Reservation]
+) -> Situation:
+    before = situation.rules.reservations
+    for tier in sorted({one.tier for one in (*before, *kept)}):
+        now = [one for one in kept if one.tier == tier]
+        if now != [one for one in before if one.tier == tier]:
+            seat_store.reserve(tx, call.organization_id, tier, now)
+    return replace(situation, rules=replace(situation.rules, reservations=tuple(kept)))
 
 
 def _refuse_where_mappings_rule(situation: Situation, member: Member) -> None:

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from scim_server.call import Call
 from scim_server.errors import InvalidSetting, SeatLimitReached
-from scim_server.events import SeatChanged
+from scim_server.events import Event, OverrideSet, SeatChanged, SeatsHeld
+from scim_server.ids import new_id
+from scim_server.operations import invoices, roles
 from scim_server.operations.listing import Listing, Page, cursor, listing
-from scim_server.store import event_log
+from scim_server.store import event_log, organizations, seat_rules
+from scim_server.store import held as held_store
 from scim_server.store import seats as store
+from scim_server.store.held import HeldEvent
+from scim_server.store.seat_rules import Override
 from seat_policy import (
     ANY,
+    PLAN_SETTINGS,
     UNASSIGNED,
     ExhaustedPolicy,
     GroupMappings,
     MappingLostPolicy,
     Member,
     Outcome,
+    Plan,
+    Pool,
+    Seat,
     SeatChange,
     Settings,
     Status,
+    automatic_purchase,
     reconcile,
     settings_from,
 )
@@ -38,6 +50,7 @@ SETTINGS_THAT_MOVE_SEATS = frozenset(
         "exhausted_policy",
         "default_ceiling",
         "override_policy",
+        "named_tiers",
     }
 )
 
@@ -53,6 +66,22 @@ class Situation:
     def maps_groups(self) -> bool:
         return self.settings.group_mappings is GroupMappings.ON
 
+    def reserved(self, at: datetime) -> dict[str, int]:
+        """Return how many free seats of each tier are kept for somebody at an instant."""
+        return dict(Counter(kept.tier for kept in self.rules.reservations if kept.until > at))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the policy decided, and by how many seats of which tier the allocation changes with it.
+
+    ``automatic`` are those among them that nobody ordered and that are still to be charged.
+    """
+
+    outcome: Outcome
+    allocated: Mapping[str, int]
+    automatic: Mapping[str, int]
+
 
 def lock(tx: Connection, call: Call) -> Situation:
     """Hold the organization's pools until the transaction ends; every seat change starts here."""
@@ -60,15 +89,31 @@ def lock(tx: Connection, call: Call) -> Situation:
 
 
 def situation_of(rules: store.Rules) -> Situation:
-    settings = settings_from(rules.settings, [pool.tier for pool in rules.pools])
+    settings = settings_from(
+        rules.settings, [pool.tier for pool in rules.pools], base=PLAN_SETTINGS[Plan(rules.plan)]
+    )
     if not isinstance(settings, Settings):
         raise AssertionError(f"stored settings do not hold: {settings}")
     return Situation(rules, settings)
 
 
+def has_free_seat(situation: Situation, call: Call, tier: str) -> bool:
+    """Whether a seat of a tier is free and kept for nobody else."""
+    reserved = situation.reserved(call.at).get(tier, 0)
+    return any(pool.tier == tier and pool.free > reserved for pool in situation.rules.pools)
+
+
+def check_tier(situation: Situation, tier: str, *, allow_unassigned: bool = True) -> None:
+    """Raise InvalidSetting unless the organization has such a tier."""
+    tiers = [pool.tier for pool in situation.rules.pools]
+    allowed = [*tiers, UNASSIGNED] if allow_unassigned else tiers
+    if tier not in allowed:
+        raise InvalidSetting(f"tier must be one of {', '.join(allowed)}.")
+
+
 def seat_new_member(
     tx: Connection, call: Call, member: Member, cause: str, *, is_in_groups: bool = False
-) -> list[SeatChanged]:
+) -> list[Event]:
     """Give somebody who has just been created the seat that the policy says (seat rules B5, B6).
 
     Raises SeatLimitReached where the organization refuses people it has no seat for.
@@ -76,21 +121,32 @@ def seat_new_member(
     situation = lock(tx, call)
     if is_in_groups:
         [member] = store.members(tx, call.organization_id, [member.id], with_mappings=situation.maps_groups)
-    outcome = decide(tx, call, situation, [member])
-    changes = {change.member_id: change for change in outcome.changes}
-    own = changes.pop(member.id, None)
-    seat = member.seat if own is None else own.after
+    decision = decide(tx, call, situation, [member])
+    seat = seat_after(decision.outcome, member)
     refuses = situation.settings.exhausted_policy is ExhaustedPolicy.REJECT
     if refuses and seat.tier is None and seat.desired is not None:
         raise SeatLimitReached(
             "seat_limit_reached: no seat is left; an owner has to buy one before this person can be created."
         )
-    store.create(tx, call.organization_id, replace(member, seat=seat), call.at)
-    store.save(tx, call.organization_id, changes.values(), {}, outcome.used_delta(), call.at)
-    return events_of(outcome.changes, cause)
+    return place_new_member(tx, call, decision, member, cause)
 
 
-def reconcile_members(tx: Connection, call: Call, member_ids: Sequence[str], cause: str) -> list[SeatChanged]:
+def place_new_member(
+    tx: Connection, call: Call, decision: Decision, member: Member, cause: str
+) -> list[Event]:
+    """Store the seat of somebody who has none on record yet, and what else a decision changes."""
+    outcome = decision.outcome
+    store.create(tx, call.organization_id, replace(member, seat=seat_after(outcome, member)), call.at)
+    others = [change for change in outcome.changes if change.member_id != member.id]
+    store.save(
+        tx, call.organization_id, others, outcome.used_delta(), call.at, allocated_delta=decision.allocated
+    )
+    happened: list[Event] = _charge(tx, call, decision)
+    happened += roles.follow_groups(tx, call, [member])
+    return happened + events_of(outcome.changes, cause)
+
+
+def reconcile_members(tx: Connection, call: Call, member_ids: Sequence[str], cause: str) -> list[Event]:
     """Evaluate some members anew and serve the queue with what comes free (seat rule B5)."""
     if not member_ids:
         return []
@@ -99,7 +155,7 @@ def reconcile_members(tx: Connection, call: Call, member_ids: Sequence[str], cau
     return settle(tx, call, situation, members, cause)
 
 
-def after_new_settings(tx: Connection, call: Call, changed: AbstractSet[str]) -> list[SeatChanged]:
+def after_new_settings(tx: Connection, call: Call, changed: AbstractSet[str]) -> list[Event]:
     """Evaluate everybody after settings changed (seat rule B6, "mappings switched on").
 
     Switching mappings off takes nothing away: who held a seat by mapping keeps it by default.
@@ -108,43 +164,219 @@ def after_new_settings(tx: Connection, call: Call, changed: AbstractSet[str]) ->
         return []
     situation = lock(tx, call)
     if "group_mappings" in changed and not situation.maps_groups:
-        keeping = replace(situation.settings, mapping_lost_policy=MappingLostPolicy.KEEP)
-        situation = Situation(situation.rules, keeping)
+        situation = keeping_seats(situation)
     ids = store.all_member_ids(tx, call.organization_id)
     members = store.members(tx, call.organization_id, ids, with_mappings=situation.maps_groups)
     return settle(tx, call, situation, members, "settings_changed")
 
 
-def release(tx: Connection, call: Call, member_id: str, cause: str) -> list[SeatChanged]:
+def keeping_seats(situation: Situation) -> Situation:
+    """Return a situation in which nobody gives a seat back because a mapping or an override is gone."""
+    keeping = replace(situation.settings, mapping_lost_policy=MappingLostPolicy.KEEP)
+    return replace(situation, settings=keeping)
+
+
+def release(tx: Connection, call: Call, member_id: str, cause: str) -> list[Event]:
     """Take the seat of somebody who is about to be removed and give it to the queue (seat rule B6)."""
     situation = lock(tx, call)
     [member] = store.members(tx, call.organization_id, [member_id], with_mappings=False)
     return settle(tx, call, situation, [replace(member, status=Status.SUSPENDED)], cause)
 
 
+def settle_after_reduction(
+    tx: Connection,
+    call: Call,
+    situation: Situation,
+    movers: Sequence[Member],
+    allocated: Mapping[str, int],
+) -> list[Event]:
+    """Carry a reduction of the allocation out; ``movers`` give their seats up first and fall back.
+
+    They are found a seat below at once, also where people otherwise wait without one.
+    """
+    taken = Counter(member.seat.tier for member in movers)
+    pools = tuple(
+        replace(
+            pool,
+            allocated=pool.allocated + allocated.get(pool.tier, 0),
+            used=pool.used - taken[pool.tier],
+        )
+        for pool in situation.rules.pools
+    )
+    settings = situation.settings
+    if settings.exhausted_policy is ExhaustedPolicy.WAIT:
+        settings = replace(settings, exhausted_policy=ExhaustedPolicy.FALLBACK)
+    without = [replace(member, seat=replace(member.seat, tier=None)) for member in movers]
+    reduced = Situation(replace(situation.rules, pools=pools), settings)
+    outcome = decide(tx, call, reduced, without).outcome
+    held = {member.id: member.seat for member in movers}
+    changes = [
+        replace(change, before=held.get(change.member_id, change.before)) for change in outcome.changes
+    ]
+    whole = replace(outcome, changes=tuple(changes))
+    store.save(tx, call.organization_id, changes, whole.used_delta(), call.at, allocated_delta=allocated)
+    return events_of(changes, "reduction")
+
+
+def serve(tx: Connection, call: Call, situation: Situation, cause: str) -> list[Event]:
+    """Give free seats to those who wait for them."""
+    return settle(tx, call, situation, [], cause)
+
+
 def settle(
-    tx: Connection, call: Call, situation: Situation, members: Sequence[Member], cause: str
-) -> list[SeatChanged]:
-    """Let the policy decide about some members and save what it decided. The pools are locked already."""
-    return save(tx, call, decide(tx, call, situation, members), members, cause)
+    tx: Connection,
+    call: Call,
+    situation: Situation,
+    members: Sequence[Member],
+    cause: str,
+    *,
+    allocated: Mapping[str, int] | None = None,
+    is_guarded: bool = True,
+) -> list[Event]:
+    """Let the policy decide about some members and carry it out. The pools are locked already.
+
+    ``allocated``: seats that were just bought (or given up); the situation counts them already.
+    """
+    decision = decide(tx, call, situation, members, allocated)
+    return carry_out(tx, call, situation, decision, members, cause, is_guarded=is_guarded)
 
 
-def decide(tx: Connection, call: Call, situation: Situation, members: Sequence[Member]) -> Outcome:
-    """Ask the policy, and change nothing."""
-    queue = store.Queue(tx, call.organization_id)
-    return reconcile(situation.rules.pools, members, queue, situation.settings, call.at)
+def decide(
+    tx: Connection,
+    call: Call,
+    situation: Situation,
+    members: Sequence[Member],
+    allocated: Mapping[str, int] | None = None,
+) -> Decision:
+    """Ask the policy, and change nothing.
+
+    Where seats are bought by themselves (``auto_purchase``), it is asked again with those seats.
+    """
+
+    def ask(pools: Sequence[Pool]) -> Outcome:
+        queue = store.Queue(tx, call.organization_id)
+        return reconcile(pools, members, queue, situation.settings, call.at, situation.reserved(call.at))
+
+    outcome = ask(situation.rules.pools)
+    if situation.settings.exhausted_policy is not ExhaustedPolicy.AUTO_PURCHASE or not outcome.unmet:
+        return Decision(outcome, allocated or {}, {})
+    bought = automatic_purchase(
+        outcome, situation.settings, invoices.bought_automatically_this_month(tx, call)
+    )
+    pools = [
+        replace(pool, allocated=pool.allocated + bought.get(pool.tier, 0)) for pool in situation.rules.pools
+    ]
+    total = Counter(allocated or {})
+    total.update(bought)
+    return Decision(ask(pools) if bought else outcome, total, bought)
 
 
-def save(
-    tx: Connection, call: Call, outcome: Outcome, members: Sequence[Member], cause: str
-) -> list[SeatChanged]:
-    """Store an outcome and return what happened."""
-    statuses = {member.id: member.status for member in members}
-    store.save(tx, call.organization_id, outcome.changes, statuses, outcome.used_delta(), call.at)
-    return events_of(outcome.changes, cause)
+def carry_out(
+    tx: Connection,
+    call: Call,
+    situation: Situation,
+    decision: Decision,
+    members: Sequence[Member],
+    cause: str,
+    *,
+    is_guarded: bool = True,
+) -> list[Event]:
+    """Store a decision and return what happened; the seat part of an event that takes too many seats is held.
+
+    Such an event waits for an owner (``removal_guard``): nobody whom it concerns is evaluated until then.
+    """
+    outcome, guard = decision.outcome, situation.settings.removal_guard
+    if is_guarded and guard is not None and outcome.seats_taken() > guard:
+        return [_hold(tx, call, outcome, members, cause)]
+    store.save(
+        tx,
+        call.organization_id,
+        outcome.changes,
+        outcome.used_delta(),
+        call.at,
+        allocated_delta=decision.allocated,
+    )
+    happened: list[Event] = _charge(tx, call, decision)
+    happened += roles.follow_groups(tx, call, members)
+    return happened + events_of(outcome.changes, cause)
 
 
-def events_of(changes: Iterable[SeatChange], cause: str) -> list[SeatChanged]:
+def give(
+    tx: Connection,
+    call: Call,
+    situation: Situation,
+    member: Member,
+    override: Override,
+    cause: str = "override_set",
+    allocated: Mapping[str, int] | None = None,
+) -> list[Event]:
+    """Give a member the tier that was decided for them, and serve the queue with what comes free."""
+    seat_rules.set_override(tx, call.organization_id, member.id, override)
+    if override.expires_at is not None:
+        organizations.note_due(tx, call.organization_id, override.expires_at)
+    decided = replace(member, override=override.tier)
+    changed = settle(tx, call, situation, [decided], cause, allocated=allocated, is_guarded=False)
+    return [OverrideSet(member.id, member.override, override.tier, override.reason), *changed]
+
+
+def _charge(tx: Connection, call: Call, decision: Decision) -> list[Event]:
+    """Charge for the seats that were bought by themselves."""
+    if not decision.automatic:
+        return []
+    return [invoices.charge_automatically(tx, call, decision.automatic)]
+
+
+def seat_after(outcome: Outcome, member: Member) -> Seat:
+    """Return the seat that a member has after an outcome."""
+    return next((change.after for change in outcome.changes if change.member_id == member.id), member.seat)
+
+
+def _hold(tx: Connection, call: Call, outcome: Outcome, members: Sequence[Member], cause: str) -> SeatsHeld:
+    held = HeldEvent(
+        id=new_id(),
+        cause=cause,
+        member_ids=[member.id for member in members],
+        changes=changes_shown(outcome),
+        seats_taken=outcome.seats_taken(),
+        at=call.at,
+        actor=call.actor,
+        request_id=call.request_id,
+    )
+    held_store.insert_held(tx, call.organization_id, held)
+    return SeatsHeld(held.id, cause, held.seats_taken)
+
+
+def changes_shown(outcome: Outcome) -> list[dict[str, Any]]:
+    """Return what an outcome would change, as a preview shows it."""
+    return [
+        {
+            "member_id": change.member_id,
+            "from_tier": change.before.tier or UNASSIGNED,
+            "to_tier": change.after.tier or UNASSIGNED,
+            "rule": change.rule,
+        }
+        for change in outcome.changes
+        if change.before.tier != change.after.tier
+    ]
+
+
+def reprocess(tx: Connection, call: Call, *, dry_run: bool) -> dict[str, Any]:
+    """Evaluate everybody who has no override anew, in the order in which they joined (seat rule B6).
+
+    ``dry_run`` only says what would change.
+    """
+    situation = lock(tx, call)
+    ids = store.all_member_ids(tx, call.organization_id)
+    everybody = store.members(tx, call.organization_id, ids, with_mappings=situation.maps_groups)
+    members = [member for member in everybody if member.override is None]
+    decision = decide(tx, call, situation, members)
+    if not dry_run:
+        happened = carry_out(tx, call, situation, decision, members, "reprocess", is_guarded=False)
+        event_log.append(tx, call, happened)
+    return {"dry_run": dry_run, "changes": changes_shown(decision.outcome)}
+
+
+def events_of(changes: Iterable[SeatChange], cause: str) -> list[Event]:
     """Return one event for each member whose seat changed (seat rule B5.4)."""
     return [
         SeatChanged(
@@ -157,13 +389,20 @@ def events_of(changes: Iterable[SeatChange], cause: str) -> list[SeatChanged]:
             desired_tier=change.after.desired,
         )
         for change in changes
+        if _differs(change.before, change.after)
     ]
+
+
+def _differs(before: Seat, after: Seat) -> bool:
+    """Whether a member notices: what is held, by what right, and what is waited for."""
+    return (before.tier, before.source, before.desired) != (after.tier, after.source, after.desired)
 
 
 def overview(tx: Connection, call: Call) -> dict[str, Any]:
     """Return each tier's seats, highest rank first, and how many wait for it."""
     rules = store.rules(tx, call.organization_id)
     waiting = store.waiting_counts(tx, call.organization_id)
+    reserved = situation_of(rules).reserved(call.at)
     return {
         "version": rules.version,
         "waiting_for_any": waiting.get(ANY, 0),
@@ -174,6 +413,7 @@ def overview(tx: Connection, call: Call) -> dict[str, Any]:
                 "allocated": pool.allocated,
                 "used": pool.used,
                 "free": pool.free,
+                "reserved": reserved.get(pool.tier, 0),
                 "waiting": waiting.get(pool.tier, 0),
             }
             for pool in rules.pools
@@ -213,7 +453,7 @@ def history(tx: Connection, call: Call, page: Page, member_id: str | None) -> Li
         call.organization_id,
         after=page.after(),
         limit=page.limit + 1,
-        kind=SeatChanged,
+        kind=event_log.kind_of(SeatChanged),
         subject_id=member_id,
     )
     items = [

@@ -7,25 +7,25 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from scim_server.call import Call
-from scim_server.errors import Forbidden
 from scim_server.events import Event, UserChanged, UserCreated, UserDeleted
 from scim_server.ids import new_id
-from scim_server.operations import representation, seats
+from scim_server.operations import representation, roles, seats
 from scim_server.operations.representation import Rendered
 from scim_server.scim import patch as patching
-from scim_server.scim import validation
+from scim_server.scim import projection, validation
 from scim_server.scim.conditions import Tags, require
 from scim_server.scim.dialects import PostExisting
 from scim_server.scim.projection import Projection
 from scim_server.scim.values import Json
 from scim_server.store import event_log, groups
 from scim_server.store import users as store
+from scim_server.store.indexing import named_tier
 from scim_server.store.seats import status_of
 from scim_server.store.users import UserRecord
 from seat_policy import NO_SEAT, Member, Role, Source
 
 
-def create(tx: Connection, call: Call, body: Json, projection: Projection | None) -> Rendered:
+def create(tx: Connection, call: Call, body: Json, wanted: Projection | None) -> Rendered:
     """Create a user and give them the seat that the policy says (RFC 7644 §3.3).
 
     Raises NotUnique where the userName is taken, SeatLimitReached under ``exhausted_policy: reject``.
@@ -34,9 +34,9 @@ def create(tx: Connection, call: Call, body: Json, projection: Projection | None
     if call.client.post_existing is PostExisting.RESTORE_INACTIVE:
         leaver = _leaver(tx, call, document)
         if leaver is not None:
-            return _restore(tx, call, leaver, body, projection)
+            return _restore(tx, call, leaver, body, wanted)
     user_id = add(tx, call, document, joined_by=Source.DEFAULT)
-    return _answer(tx, call, user_id, projection)
+    return _answer(tx, call, user_id, wanted)
 
 
 def add(
@@ -59,7 +59,6 @@ def add(
         document,
         password_hash=password_hash,
         role=Role.USER,
-        invited=False,
         joined_by=joined_by,
         at=call.at,
     )
@@ -67,7 +66,17 @@ def add(
         groups.add_members(tx, call.organization_id, group_id, {user_id: "User"})
     groups.touch(tx, call.organization_id, group_ids, call.at)
     status = status_of(active=is_active(document), invited=False)
-    member = Member(user_id, call.at, status, Role.USER, NO_SEAT, None, (), joined_by=joined_by)
+    member = Member(
+        user_id,
+        call.at,
+        status,
+        Role.USER,
+        NO_SEAT,
+        override=None,
+        mappings=(),
+        named_tier=named_tier(document),
+        joined_by=joined_by,
+    )
     seated = seats.seat_new_member(tx, call, member, cause, is_in_groups=bool(group_ids))
     event_log.append(tx, call, [UserCreated(user_id, document["userName"]), *seated])
     return user_id
@@ -79,14 +88,14 @@ def replace(
     user_id: str,
     body: Json,
     if_match: Tags | None,
-    projection: Projection | None,
+    wanted: Projection | None,
 ) -> Rendered:
     """Put a whole user in the place of the stored one (RFC 7644 §3.5.1)."""
     record = store.lock(tx, call.organization_id, user_id)
     require(if_match, record.version)
     before = record.as_json()
     after = validation.for_replacement(call.user_type, body, before, call.client, call.note)
-    return _change(tx, call, record, before, after, projection)
+    return _change(tx, call, record, before, after, wanted)
 
 
 def patch(
@@ -95,14 +104,14 @@ def patch(
     user_id: str,
     body: Json,
     if_match: Tags | None,
-    projection: Projection | None,
+    wanted: Projection | None,
 ) -> Rendered:
     """Apply the operations of a PatchOp, all or none (RFC 7644 §3.5.2)."""
     record = store.lock(tx, call.organization_id, user_id)
     require(if_match, record.version)
     before = record.as_json()
     patched = patching.apply(call.user_type, before, body, call.client, call.note)
-    return _change(tx, call, record, before, patched.document, projection)
+    return _change(tx, call, record, before, patched.document, wanted)
 
 
 def delete(tx: Connection, call: Call, user_id: str, if_match: Tags | None) -> None:
@@ -110,16 +119,22 @@ def delete(tx: Connection, call: Call, user_id: str, if_match: Tags | None) -> N
     groups.lock_groups_of(tx, call.organization_id, user_id)
     record = store.lock(tx, call.organization_id, user_id, to_delete=True)
     require(if_match, record.version)
-    _refuse_to_lose_the_primary_owner(record)
+    roles.refuse_to_lose(tx, call, record)
+    removed = UserDeleted(user_id, record.as_json()["userName"])
+    event_log.append(tx, call, [removed, *remove(tx, call, user_id, "user_deleted")])
+
+
+def remove(tx: Connection, call: Call, user_id: str, cause: str) -> list[Event]:
+    """Take a user, who is locked, out of all groups and off the seat, and forget them."""
     left = groups.remove_from_all(tx, call.organization_id, user_id)
     groups.touch(tx, call.organization_id, left, call.at)
-    released = seats.release(tx, call, user_id, "user_deleted")
+    released = seats.release(tx, call, user_id, cause)
     store.delete_user(tx, call.organization_id, user_id)
-    event_log.append(tx, call, [UserDeleted(user_id, record.as_json()["userName"]), *released])
+    return released
 
 
 def _change(
-    tx: Connection, call: Call, record: UserRecord, before: Json, after: Json, projection: Projection | None
+    tx: Connection, call: Call, record: UserRecord, before: Json, after: Json, wanted: Projection | None
 ) -> Rendered:
     """Store what differs; where nothing does, neither version nor time stamps move."""
     password_hash = after.pop("password", None)
@@ -127,18 +142,33 @@ def _change(
         store.set_password(tx, call.organization_id, record.id, password_hash)
     if after != before:
         if is_active(before) and not is_active(after):
-            _refuse_to_lose_the_primary_owner(record)
+            roles.refuse_to_lose(tx, call, record)
         _store_change(tx, call, record.id, before, after)
-    return _answer(tx, call, record.id, projection)
+    return _answer(tx, call, record.id, wanted)
 
 
 def _store_change(tx: Connection, call: Call, user_id: str, before: Json, after: Json) -> None:
     store.replace_document(tx, call.organization_id, user_id, call.user_type, before, after, at=call.at)
-    happened: list[Event] = [UserChanged(user_id, changed_attributes(before, after))]
+    happened: list[Event] = [_changed(call, user_id, before, after)]
     if is_active(before) != is_active(after):
         cause = "user_activated" if is_active(after) else "user_deactivated"
         happened += seats.reconcile_members(tx, call, [user_id], cause)
+    elif named_tier(before) != named_tier(after):
+        happened += seats.reconcile_members(tx, call, [user_id], "tier_named")
     event_log.append(tx, call, happened)
+
+
+def _changed(call: Call, user_id: str, before: Json, after: Json) -> UserChanged:
+    """Return the event of a changed document, with the values that differ and may be shown."""
+    shown = projection.of(call.user_type, None, None)
+    changed = changed_attributes(before, after)
+    had, has = shown.apply(before), shown.apply(after)
+    return UserChanged(
+        user_id,
+        changed,
+        {name: had[name] for name in changed if name in had},
+        {name: has[name] for name in changed if name in has},
+    )
 
 
 def is_active(document: Json) -> bool:
@@ -160,33 +190,25 @@ def _leaver(tx: Connection, call: Call, document: Json) -> UserRecord | None:
 
 
 def _restore(
-    tx: Connection, call: Call, leaver: UserRecord, body: Json, projection: Projection | None
+    tx: Connection, call: Call, leaver: UserRecord, body: Json, wanted: Projection | None
 ) -> Rendered:
     call.note("restore_inactive")
-    return replace(tx, call, leaver.id, {"active": True, **body}, None, projection)
+    return replace(tx, call, leaver.id, {"active": True, **body}, None, wanted)
 
 
-def _refuse_to_lose_the_primary_owner(record: UserRecord) -> None:
-    if record.role == Role.PRIMARY_OWNER:
-        raise Forbidden(
-            "primary_owner_protected: the primary owner can be neither deactivated nor removed; "
-            "make somebody else primary owner first."
-        )
-
-
-def _answer(tx: Connection, call: Call, user_id: str, projection: Projection | None) -> Rendered:
+def _answer(tx: Connection, call: Call, user_id: str, wanted: Projection | None) -> Rendered:
     record = store.get(tx, call.organization_id, user_id)
-    if projection is None:
+    if wanted is None:
         return representation.rendered(call, call.user_type, record, None)
-    return render(tx, call, record, projection)
+    return render(tx, call, record, wanted)
 
 
-def render(tx: Connection, call: Call, record: UserRecord, projection: Projection) -> Rendered:
+def render(tx: Connection, call: Call, record: UserRecord, wanted: Projection) -> Rendered:
     """Return a user as the client sees them; the groups are read only where they are wanted."""
     references = (
         store.groups_of(tx, call.organization_id, [record.id]).get(record.id, [])
-        if projection.wants("groups")
+        if wanted.wants("groups")
         else []
     )
-    body = representation.user(call, record, references, projection)
+    body = representation.user(call, record, references, wanted)
     return representation.rendered(call, call.user_type, record, body)

@@ -33,6 +33,7 @@ class TokenRecord:
     last_used_at: datetime | None
     extensions: str | None
     secret: str
+    next_due_at: datetime
     member_role: str | None
     member_active: bool | None
 
@@ -51,6 +52,7 @@ _SELECT = select(
     tokens.c.last_used_at,
     organizations.c.extensions,
     organizations.c.secret,
+    organizations.c.next_due_at,
     users.c.role.label("member_role"),
     users.c.active.label("member_active"),
 ).select_from(
@@ -60,11 +62,16 @@ _SELECT = select(
 )
 # The one look-up that cannot name the organization: the token is what says which it is.
 _BY_HASH = _SELECT.where(tokens.c.token_hash == bindparam("token_hash"))
-_OF_ORGANIZATION = _SELECT.where(tokens.c.organization_id == bindparam("organization_id")).order_by(
-    tokens.c.id
+_of_organization = tokens.c.organization_id == bindparam("organization_id")
+_AFTER = (
+    _SELECT.where(_of_organization, tokens.c.id > bindparam("after"))
+    .order_by(tokens.c.id)
+    .limit(bindparam("limit"))
 )
+_GET = _SELECT.where(_of_organization, tokens.c.id == bindparam("token_id"))
 _this = (tokens.c.organization_id == bindparam("in_organization")) & (tokens.c.id == bindparam("token_id"))
 _USED = update(tokens).where(_this).values(last_used_at=bindparam("at"))
+_REPLACE_HASH = update(tokens).where(_this).values(token_hash=bindparam("new_hash"), last_used_at=None)
 _REVOKE = update(tokens).where(_this, tokens.c.revoked_at.is_(None)).values(revoked_at=bindparam("at"))
 
 
@@ -79,10 +86,23 @@ def find(tx: Connection, token_hash: str) -> TokenRecord | None:
     return None if row is None else _record_of(row)
 
 
-def all_tokens(tx: Connection, organization_id: str) -> list[TokenRecord]:
-    """Return the tokens of an organization, oldest first."""
-    rows = tx.execute(_OF_ORGANIZATION, {"organization_id": organization_id}).mappings()
-    return [_record_of(row) for row in rows]
+def get(tx: Connection, organization_id: str, token_id: str) -> TokenRecord | None:
+    """Return a token of an organization by its id."""
+    parameters = {"organization_id": organization_id, "token_id": token_id}
+    row = tx.execute(_GET, parameters).mappings().one_or_none()
+    return None if row is None else _record_of(row)
+
+
+def tokens_after(tx: Connection, organization_id: str, *, after: str, limit: int) -> list[TokenRecord]:
+    """Return up to ``limit`` tokens of an organization behind an id, oldest first."""
+    parameters = {"organization_id": organization_id, "after": after, "limit": limit}
+    return [_record_of(row) for row in tx.execute(_AFTER, parameters).mappings()]
+
+
+def replace_hash(tx: Connection, organization_id: str, token_id: str, token_hash: str) -> None:
+    """Store the hash of a new secret."""
+    parameters = {"in_organization": organization_id, "token_id": token_id, "new_hash": token_hash}
+    tx.execute(_REPLACE_HASH, parameters)
 
 
 def record_use(tx: Connection, organization_id: str, token_id: str, at: datetime) -> None:

@@ -23,8 +23,8 @@ _AFTER = (
     .order_by(events.c.id)
     .limit(bindparam("limit"))
 )
-_AFTER_OF_KIND = _AFTER.where(events.c.kind == bindparam("kind"))
-_AFTER_OF_KIND_AND_SUBJECT = _AFTER_OF_KIND.where(events.c.subject_id == bindparam("subject_id"))
+_IS_OF_KIND = events.c.kind == bindparam("kind")
+_IS_ABOUT = events.c.subject_id == bindparam("subject_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +67,16 @@ def read(
     *,
     after: str,
     limit: int,
-    kind: type[Event] | None = None,
+    kind: str | None = None,
     subject_id: str | None = None,
 ) -> Sequence[LoggedEvent]:
     """Return up to ``limit`` events behind the id ``after`` ("" for the beginning), oldest first."""
     parameters: dict[str, Any] = {"organization_id": organization_id, "after": after, "limit": limit}
     statement = _AFTER
     if kind is not None:
-        statement, parameters["kind"] = _AFTER_OF_KIND, kind_of(kind)
-        if subject_id is not None:
-            statement, parameters["subject_id"] = _AFTER_OF_KIND_AND_SUBJECT, subject_id
+        statement, parameters["kind"] = statement.where(_IS_OF_KIND), kind
+    if subject_id is not None:
+        statement, parameters["subject_id"] = statement.where(_IS_ABOUT), subject_id
     return [
         LoggedEvent(
             row.id,

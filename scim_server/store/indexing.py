@@ -72,6 +72,18 @@ def search_document(resource_type: ResourceType, document: Json) -> Json:
     return found
 
 
+def named_tier(document: Json) -> str | None:
+    """Return the tier that the identity provider names for a user (seat rule C3), whatever it is called there.
+
+    It stands in ``entitlements[type eq "seat"]`` or in ``roles[type eq "seatType"]``.
+    """
+    for attribute, type_ in (("entitlements", "seat"), ("roles", "seattype")):
+        for element in document.get(attribute, ()):
+            if fold(element.get("type", "")) == type_ and element.get("value"):
+                return fold(element["value"])[:MAX_KEY_BYTES]
+    return None
+
+
 def value_rows(resource_type: ResourceType, document: Json) -> list[dict[str, Any]]:
     """Return a row of ``attribute_values`` for each element of each multi-valued attribute."""
     rows = list(_rows("", resource_type.schema.by_key, document, skip=resource_type.relation))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 from sqlalchemy import Connection, RowMapping, bindparam, insert, or_, select, update
@@ -14,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from scim_server.errors import NotUnique
 from scim_server.store.integrity import broken_constraint
-from scim_server.store.tables import organizations, seat_pools
+from scim_server.store.tables import Instant, organizations, seat_pools
+from seat_policy import Billing, Plan, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,19 @@ class Organization:
     term_start: str
     settings: Mapping[str, object]
     extensions: str | None
+    billed_until: date
+    next_due_at: datetime
     created_at: datetime
+
+    @property
+    def terms(self) -> Terms:
+        """How it is billed."""
+        return Terms(
+            Plan(self.plan),
+            Billing(self.billing),
+            date.fromisoformat(self.term_start),
+            ZoneInfo(self.time_zone),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,37 @@ _SET_EXTENSIONS = (
     .where(organizations.c.id == bindparam("in_organization"))
     .values(extensions=bindparam("declared"), version=organizations.c.version + 1)
 )
+_NOTE_DUE = (
+    update(organizations)
+    .where(
+        organizations.c.id == bindparam("in_organization"),
+        organizations.c.next_due_at > bindparam("at", type_=Instant()),
+    )
+    .values(next_due_at=bindparam("at", type_=Instant()))
+)
+_SET_DUE = (
+    update(organizations)
+    .where(organizations.c.id == bindparam("in_organization"))
+    .values(next_due_at=bindparam("at", type_=Instant()))
+)
+_SET_BILLED = (
+    update(organizations)
+    .where(organizations.c.id == bindparam("in_organization"))
+    .values(billed_until=bindparam("day"), version=organizations.c.version + 1)
+)
+_DUE = (
+    select(organizations.c.id)
+    .where(organizations.c.next_due_at <= bindparam("at", type_=Instant()))
+    .order_by(organizations.c.next_due_at)
+)
+_SET_PRICE = (
+    update(seat_pools)
+    .where(
+        seat_pools.c.organization_id == bindparam("in_organization"),
+        seat_pools.c.tier == bindparam("of_tier"),
+    )
+    .values(month_price_minor=bindparam("price"), version=seat_pools.c.version + 1)
+)
 _TIERS = (
     select(seat_pools)
     .where(seat_pools.c.organization_id == bindparam("organization_id"))
@@ -74,6 +119,8 @@ def insert_organization(tx: Connection, row: Mapping[str, Any], tiers: Iterable[
         "extensions": None,
         "secret": secrets.token_hex(32),
         "version": 1,
+        "invoice_count": 0,
+        "billed_until": row["billed_until"].isoformat(),
     }
     try:
         tx.execute(insert(organizations), columns)
@@ -92,6 +139,7 @@ def insert_organization(tx: Connection, row: Mapping[str, Any], tiers: Iterable[
                 "month_price_minor": tier.month_price_minor,
                 "allocated": tier.allocated,
                 "used": 0,
+                "reservations": None,
                 "version": 0,
             }
             for tier in tiers
@@ -138,6 +186,31 @@ def set_extensions(tx: Connection, organization_id: str, declared: str | None) -
     tx.execute(_SET_EXTENSIONS, {"in_organization": organization_id, "declared": declared})
 
 
+def set_price(tx: Connection, organization_id: str, tier: str, month_price_minor: int) -> None:
+    """Store what a seat of a tier costs for a month from now on."""
+    tx.execute(_SET_PRICE, {"in_organization": organization_id, "of_tier": tier, "price": month_price_minor})
+
+
+def note_due(tx: Connection, organization_id: str, at: datetime) -> None:
+    """Remember that something falls due at an instant, unless something else does earlier."""
+    tx.execute(_NOTE_DUE, {"in_organization": organization_id, "at": at})
+
+
+def set_next_due(tx: Connection, organization_id: str, at: datetime) -> None:
+    """Store the earliest instant at which anything falls due."""
+    tx.execute(_SET_DUE, {"in_organization": organization_id, "at": at})
+
+
+def set_billed_until(tx: Connection, organization_id: str, day: date) -> None:
+    """Store the end of the last period that was billed."""
+    tx.execute(_SET_BILLED, {"in_organization": organization_id, "day": day.isoformat()})
+
+
+def all_due(tx: Connection, at: datetime) -> list[str]:
+    """Return the ids of the organizations for which something is due, the longest overdue first."""
+    return list(tx.execute(_DUE, {"at": at}).scalars())
+
+
 def _organization_of(row: RowMapping) -> Organization:
     return Organization(
         id=row["id"],
@@ -149,5 +222,7 @@ def _organization_of(row: RowMapping) -> Organization:
         term_start=row["term_start"],
         settings=orjson.loads(row["settings"]),
         extensions=row["extensions"],
+        billed_until=date.fromisoformat(row["billed_until"]),
+        next_due_at=row["next_due_at"],
         created_at=row["created_at"],
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from scim_server.store.tables import assignments, group_mappings, groups
+from scim_server.store.tables import Instant, assignments, group_mappings, groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,21 @@ _GET_OVERRIDE = select(
     assignments.c.override_reason,
     assignments.c.override_expires_at,
 ).where(_this_seat)
+_has_expiry = (assignments.c.organization_id == bindparam("organization_id")) & (
+    assignments.c.override_expires_at.is_not(None)
+)
+_EXPIRED_OVERRIDES = (
+    select(assignments.c.member_id)
+    .where(_has_expiry, assignments.c.override_expires_at <= bindparam("at", type_=Instant()))
+    .order_by(assignments.c.override_expires_at)
+    .limit(bindparam("limit"))
+)
+_NEXT_EXPIRY = (
+    select(assignments.c.override_expires_at)
+    .where(_has_expiry)
+    .order_by(assignments.c.override_expires_at)
+    .limit(1)
+)
 _SET_OVERRIDE = update(assignments).where(_this_seat).values(version=assignments.c.version + 1)
 
 
@@ -117,6 +132,20 @@ def set_override(tx: Connection, organization_id: str, member_id: str, override:
         _SET_OVERRIDE,
         {"in_organization": organization_id, "of_member": member_id, **_override_columns(override)},
     )
+
+
+def expired_overrides(tx: Connection, organization_id: str, at: datetime, limit: int) -> list[str]:
+    """Return the ids of members whose override has expired."""
+    parameters = {"organization_id": organization_id, "at": at, "limit": limit}
+    return list(tx.execute(_EXPIRED_OVERRIDES, parameters).scalars())
+
+
+def next_override_expiry(tx: Connection, organization_id: str) -> datetime | None:
+    """Return when the next override expires."""
+    found: datetime | None = tx.execute(
+        _NEXT_EXPIRY, {"organization_id": organization_id}
+    ).scalar_one_or_none()
+    return found
 
 
 def _override_columns(override: Override | None) -> Mapping[str, Any]:

@@ -23,10 +23,30 @@ from scim_server.store.tables import (
     seat_pools,
     users,
 )
-from seat_policy import GroupMapping, Member, Pool, Role, Seat, SeatChange, Source, Status, seat_status
+from seat_policy import (
+    GroupMapping,
+    Member,
+    Pool,
+    Role,
+    Seat,
+    SeatChange,
+    SeatStatus,
+    Source,
+    Status,
+    seat_status,
+)
 
 _QUEUE_PAGE = 64
 _CLASS_OF_SOURCE = {Source.OVERRIDE: 0, Source.MAPPING: 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A free seat of a tier that is kept for somebody's next action."""
+
+    tier: str
+    actor: str
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +57,7 @@ class Rules:
     settings: Mapping[str, object]
     plan: str
     version: int
+    reservations: tuple[Reservation, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +78,22 @@ class Waiter:
         return self.claim_class, microseconds_of(self.waiting_since), self.member_id
 
 
+_NEWEST_HOLDERS = (
+    select(assignments.c.member_id)
+    .where(
+        assignments.c.organization_id == bindparam("organization_id"),
+        assignments.c.tier == bindparam("tier"),
+    )
+    .order_by(assignments.c.member_id.desc())
+    .limit(bindparam("limit"))
+)
 _rules = (
     select(
         seat_pools.c.tier,
         seat_pools.c.rank,
         seat_pools.c.allocated,
         seat_pools.c.used,
+        seat_pools.c.reservations,
         seat_pools.c.version,
         organizations.c.settings,
         organizations.c.plan,
@@ -77,13 +108,22 @@ _rules = (
 )
 # NO KEY UPDATE: rows that refer to the organization may still be inserted meanwhile.
 _LOCK_RULES = _rules.with_for_update(key_share=True)
-_MOVE_USED = (
+_this_pool = (seat_pools.c.organization_id == bindparam("in_organization")) & (
+    seat_pools.c.tier == bindparam("of_tier")
+)
+_MOVE = (
     update(seat_pools)
-    .where(
-        seat_pools.c.organization_id == bindparam("in_organization"),
-        seat_pools.c.tier == bindparam("of_tier"),
+    .where(_this_pool)
+    .values(
+        used=seat_pools.c.used + bindparam("used_delta"),
+        allocated=seat_pools.c.allocated + bindparam("allocated_delta"),
+        version=seat_pools.c.version + 1,
     )
-    .values(used=seat_pools.c.used + bindparam("delta"), version=seat_pools.c.version + 1)
+)
+_RESERVE = (
+    update(seat_pools)
+    .where(_this_pool)
+    .values(reservations=bindparam("kept"), version=seat_pools.c.version + 1)
 )
 _TOUCH_ORGANIZATION = (
     update(organizations)
@@ -97,9 +137,12 @@ _member = (
     users.c.active,
     users.c.invited,
     users.c.role,
+    users.c.own_role,
     users.c.joined_by,
+    users.c.named_tier,
     assignments.c.tier,
     assignments.c.source,
+    assignments.c.status,
     assignments.c.desired,
     assignments.c.waiting_since,
     assignments.c.override_tier,
@@ -121,7 +164,11 @@ _MEMBERS_AFTER = (
 )
 _MAPPINGS_OF = (
     select(
-        memberships.c.member_id, group_mappings.c.group_id, group_mappings.c.tier, group_mappings.c.priority
+        memberships.c.member_id,
+        group_mappings.c.group_id,
+        group_mappings.c.tier,
+        group_mappings.c.priority,
+        group_mappings.c.role,
     )
     .join(
         group_mappings,
@@ -209,8 +256,9 @@ def members(tx: Connection, organization_id: str, ids: Sequence[str], *, with_ma
     parameters = {"organization_id": organization_id, "ids": ids}
     mappings: dict[str, list[GroupMapping]] = {}
     if with_mappings:
-        for member_id, *mapping in tx.execute(_MAPPINGS_OF, parameters):
-            mappings.setdefault(member_id, []).append(GroupMapping(*mapping))
+        for member_id, group_id, tier, priority, role in tx.execute(_MAPPINGS_OF, parameters):
+            mapping = GroupMapping(group_id, tier, priority, Role(role) if role else None)
+            mappings.setdefault(member_id, []).append(mapping)
     return [_member_of(row, tuple(mappings.get(row.id, ()))) for row in tx.execute(_MEMBERS, parameters)]
 
 
@@ -255,7 +303,7 @@ def create(tx: Connection, organization_id: str, member: Member, at: datetime) -
         "organization_id": organization_id,
         "member_id": member.id,
         "version": 0,
-        **_columns(member.status, member.seat, at),
+        **_columns(member.seat, at),
     }
     tx.execute(_INSERT, row)
 
@@ -264,35 +312,53 @@ def save(
     tx: Connection,
     organization_id: str,
     changes: Iterable[SeatChange],
-    statuses: Mapping[str, Status],
     used_delta: Mapping[str, int],
     at: datetime,
+    *,
+    allocated_delta: Mapping[str, int] | None = None,
 ) -> None:
-    """Store what the policy decided; the CHECK on the pools is the last judge.
-
-    ``statuses`` are those of the members whom the event touched; others come from the queue,
-    where nobody is suspended. Seats are given back before they are taken, so that no statement
-    in between is over the allocation.
-    """
+    """Store what the policy decided; the CHECK on the pools is the last judge."""
     rows = [
         {
             "in_organization": organization_id,
             "of_member": change.member_id,
-            **_columns(statuses.get(change.member_id, Status.ACTIVE), change.after, at),
+            **_columns(change.after, at),
         }
         for change in changes
     ]
     if rows:
         tx.execute(_SAVE, rows)
+    bought = allocated_delta or {}
     moved = [
-        {"in_organization": organization_id, "of_tier": tier, "delta": delta}
-        for tier, delta in sorted(used_delta.items(), key=lambda item: item[1])
-        if delta
+        {
+            "in_organization": organization_id,
+            "of_tier": tier,
+            "used_delta": used_delta.get(tier, 0),
+            "allocated_delta": bought.get(tier, 0),
+        }
+        for tier in sorted(used_delta.keys() | bought.keys())
+        if used_delta.get(tier) or bought.get(tier)
     ]
     if moved:
-        tx.execute(_MOVE_USED, moved)
+        tx.execute(_MOVE, moved)
     elif rows:
         touch_organization(tx, organization_id)
+
+
+def newest_holders(tx: Connection, organization_id: str, tier: str, limit: int) -> list[str]:
+    """Return the ids of those who hold a seat of a tier, who joined last first."""
+    return list(
+        tx.execute(
+            _NEWEST_HOLDERS, {"organization_id": organization_id, "tier": tier, "limit": limit}
+        ).scalars()
+    )
+
+
+def reserve(tx: Connection, organization_id: str, tier: str, kept: Sequence[Reservation]) -> None:
+    """Store which free seats of a tier are kept for whom."""
+    text = orjson.dumps([[one.actor, microseconds_of(one.until)] for one in kept]).decode()
+    parameters = {"in_organization": organization_id, "of_tier": tier, "kept": text if kept else None}
+    tx.execute(_RESERVE, parameters)
 
 
 def touch_organization(tx: Connection, organization_id: str) -> None:
@@ -350,6 +416,12 @@ def _rules_of(rows: Sequence[Any]) -> Rules:
         settings=orjson.loads(first.settings),
         plan=first.plan,
         version=first.organization_version + sum(row.version for row in rows),
+        reservations=tuple(
+            Reservation(row.tier, actor, instant_of(until))
+            for row in rows
+            if row.reservations is not None
+            for actor, until in orjson.loads(row.reservations)
+        ),
     )
 
 
@@ -359,10 +431,18 @@ def _member_of(row: Any, mappings: tuple[GroupMapping, ...]) -> Member:
         created_at=row.created_at,
         status=status_of(active=row.active, invited=row.invited),
         role=Role(row.role),
-        seat=Seat(row.tier, Source(row.source or Source.NONE), row.desired, row.waiting_since),
+        seat=Seat(
+            row.tier,
+            Source(row.source or Source.NONE),
+            row.desired,
+            row.waiting_since,
+            released=row.status == SeatStatus.RELEASED,
+        ),
         override=row.override_tier,
         mappings=mappings,
+        named_tier=row.named_tier,
         joined_by=Source(row.joined_by),
+        own_role=Role(row.own_role),
     )
 
 
@@ -373,11 +453,11 @@ def status_of(*, active: bool, invited: bool) -> Status:
     return Status.INVITED if invited else Status.ACTIVE
 
 
-def _columns(status: Status, seat: Seat, at: datetime) -> dict[str, Any]:
+def _columns(seat: Seat, at: datetime) -> dict[str, Any]:
     return {
         "tier": seat.tier,
         "source": seat.source.value,
-        "status": seat_status(status, seat).value,
+        "status": seat_status(seat).value,
         "desired": seat.desired,
         "waiting_since": seat.waiting_since,
         "claim_class": None if seat.desired is None else _CLASS_OF_SOURCE.get(seat.source, 2),

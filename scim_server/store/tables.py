@@ -73,9 +73,15 @@ organizations = Table(
     # Seals the cursors that are given out, so that one of another organization is worth nothing here.
     Column("secret", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
+    # Invoices are numbered without gaps, under the lock that every seat change holds.
+    Column("invoice_count", BigInteger, nullable=False),
+    # The end of the last period that was billed, and the earliest instant at which anything is due.
+    Column("billed_until", Text, nullable=False),
+    Column("next_due_at", Instant, nullable=False),
     Column("created_at", Instant, nullable=False),
     PrimaryKeyConstraint("id", name="pk_organizations"),
     UniqueConstraint("name", name="uq_organizations_name"),
+    Index("ix_organizations_next_due_at", "next_due_at"),
 )
 
 tokens = Table(
@@ -110,6 +116,8 @@ seat_pools = Table(
     Column("month_price_minor", BigInteger, nullable=False),
     Column("allocated", BigInteger, nullable=False),
     Column("used", BigInteger, nullable=False),
+    # Freed seats that an administrator keeps for the next action, as JSON; null for none.
+    Column("reservations", Text),
     Column("version", BigInteger, nullable=False),
     PrimaryKeyConstraint("organization_id", "tier", name="pk_seat_pools"),
     ForeignKeyConstraint(
@@ -129,8 +137,13 @@ users = Table(
     Column("display_name_key", KeyText),
     Column("active", Boolean, nullable=False),
     Column("invited", Boolean, nullable=False),
+    Column("invitation_expires_at", Instant),
+    # The role that counts, and the one that was given by hand; a mapped group may give a higher one.
     Column("role", Text, nullable=False),
+    Column("own_role", Text, nullable=False),
     Column("joined_by", Text, nullable=False),
+    # The tier that the identity provider itself names (seat rule C3).
+    Column("named_tier", KeyText),
     Column("document", Text, nullable=False),
     Column("search", Text, nullable=False),
     Column("password_hash", Text),
@@ -150,6 +163,13 @@ users = Table(
         "role",
         sqlite_where=text("role <> 'user'"),
         postgresql_where=text("role <> 'user'"),
+    ),
+    Index(
+        "ix_users_invitation_expiry",
+        "organization_id",
+        "invitation_expires_at",
+        sqlite_where=text("invitation_expires_at IS NOT NULL"),
+        postgresql_where=text("invitation_expires_at IS NOT NULL"),
     ),
 )
 
@@ -296,6 +316,106 @@ group_mappings = Table(
         ["seat_pools.organization_id", "seat_pools.tier"],
         name="fk_group_mappings_tier",
     ),
+)
+
+# What a purchase or a reduction would cost. `member_id` and `tier`: whom it is to give a seat.
+quotes = Table(
+    "quotes",
+    metadata,
+    Column("organization_id", KeyText, nullable=False),
+    Column("id", KeyText, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("lines", Text, nullable=False),
+    Column("total_minor", BigInteger, nullable=False),
+    Column("member_id", KeyText),
+    Column("tier", KeyText),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    PrimaryKeyConstraint("organization_id", "id", name="pk_quotes"),
+    ForeignKeyConstraint(
+        ["organization_id"], ["organizations.id"], name="fk_quotes_organization", ondelete="CASCADE"
+    ),
+    Index("ix_quotes_expires_at", "organization_id", "expires_at"),
+)
+
+invoices = Table(
+    "invoices",
+    metadata,
+    Column("organization_id", KeyText, nullable=False),
+    Column("id", KeyText, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("issued_at", Instant, nullable=False),
+    Column("lines", Text, nullable=False),
+    Column("total_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("quote_id", KeyText),
+    Column("actor", Text, nullable=False),
+    PrimaryKeyConstraint("organization_id", "id", name="pk_invoices"),
+    ForeignKeyConstraint(
+        ["organization_id"], ["organizations.id"], name="fk_invoices_organization", ondelete="CASCADE"
+    ),
+    UniqueConstraint("organization_id", "number", name="uq_invoices_number"),
+    UniqueConstraint("organization_id", "quote_id", name="uq_invoices_quote"),
+)
+
+# Reductions that wait for the end of the period.
+scheduled_reductions = Table(
+    "scheduled_reductions",
+    metadata,
+    Column("organization_id", KeyText, nullable=False),
+    Column("id", KeyText, nullable=False),
+    Column("tier", KeyText, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("effective_on", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("organization_id", "id", name="pk_scheduled_reductions"),
+    ForeignKeyConstraint(
+        ["organization_id", "tier"],
+        ["seat_pools.organization_id", "seat_pools.tier"],
+        name="fk_scheduled_reductions_tier",
+        ondelete="CASCADE",
+    ),
+    CheckConstraint("quantity > 0", name="ck_scheduled_reductions_quantity"),
+)
+
+# The seat part of events that would take many seats, until an owner decides (`removal_guard`).
+held_events = Table(
+    "held_events",
+    metadata,
+    Column("organization_id", KeyText, nullable=False),
+    Column("id", KeyText, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("member_ids", Text, nullable=False),
+    Column("changes", Text, nullable=False),
+    Column("seats_taken", BigInteger, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    PrimaryKeyConstraint("organization_id", "id", name="pk_held_events"),
+    ForeignKeyConstraint(
+        ["organization_id"], ["organizations.id"], name="fk_held_events_organization", ondelete="CASCADE"
+    ),
+)
+
+# Answers to requests that must not be carried out twice, by the key that the client chose.
+idempotent_answers = Table(
+    "idempotent_answers",
+    metadata,
+    Column("organization_id", KeyText, nullable=False),
+    Column("key", KeyText, nullable=False),
+    Column("request_hash", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("organization_id", "key", name="pk_idempotent_answers"),
+    ForeignKeyConstraint(
+        ["organization_id"],
+        ["organizations.id"],
+        name="fk_idempotent_answers_organization",
+        ondelete="CASCADE",
+    ),
+    Index("ix_idempotent_answers_created_at", "organization_id", "created_at"),
 )
 
 # Append only: the audit trail and the seat history.

@@ -17,7 +17,7 @@ from scim_server.scim.values import Json, fold
 from scim_server.store import attribute_values, indexing
 from scim_server.store.arrays import among
 from scim_server.store.integrity import broken_constraint
-from scim_server.store.tables import assignments, groups, memberships, users
+from scim_server.store.tables import Instant, assignments, groups, memberships, users
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,9 @@ class UserRecord:
     document: str
     active: bool
     invited: bool
+    invitation_expires_at: datetime | None
     role: str
+    own_role: str
     created_at: datetime
     modified_at: datetime
     version: int
@@ -60,7 +62,9 @@ _user = (
     users.c.document,
     users.c.active,
     users.c.invited,
+    users.c.invitation_expires_at,
     users.c.role,
+    users.c.own_role,
     users.c.created_at,
     users.c.modified_at,
     (users.c.version + assignments.c.version).label("version"),
@@ -87,18 +91,42 @@ _GET_INACTIVE_BY_EXTERNAL_ID = (
     .order_by(users.c.id)
     .limit(1)
 )
+_GET_BY_EXTERNAL_ID = (
+    SELECT_USERS.where(_of_organization, users.c.external_id == bindparam("external_id"))
+    .order_by(users.c.id)
+    .limit(1)
+)
 _LOCK = select(users.c.id).where(_this).with_for_update(key_share=True)
+_LOCK_ALL = (
+    select(users.c.id)
+    .where(_of_organization, among(users.c.id, "ids"))
+    .order_by(users.c.id)
+    .with_for_update(key_share=True)
+)
 _LOCK_TO_DELETE = select(users.c.id).where(_this).with_for_update()
 _INSERT = insert(users)
-_REPLACE = (
+_this_user = (users.c.organization_id == bindparam("in_organization")) & (users.c.id == bindparam("user_id"))
+_REPLACE = update(users).where(_this_user).values(version=users.c.version + 1)
+_SET_PASSWORD = update(users).where(_this_user).values(password_hash=bindparam("hash"))
+_SET_OWN_ROLE = update(users).where(_this_user).values(own_role=bindparam("given"), role=bindparam("counts"))
+_SET_ROLES = update(users).where(_this_user).values(role=bindparam("counts"))
+_ACCEPT = (
     update(users)
-    .where(users.c.organization_id == bindparam("in_organization"), users.c.id == bindparam("user_id"))
-    .values(version=users.c.version + 1)
+    .where(_this_user)
+    .values(invited=False, invitation_expires_at=None, version=users.c.version + 1)
 )
-_SET_PASSWORD = (
-    update(users)
-    .where(users.c.organization_id == bindparam("in_organization"), users.c.id == bindparam("user_id"))
-    .values(password_hash=bindparam("hash"))
+_has_invitation = _of_organization & users.c.invitation_expires_at.is_not(None)
+_EXPIRED_INVITATIONS = (
+    select(users.c.id)
+    .where(_has_invitation, users.c.invitation_expires_at <= bindparam("at", type_=Instant()))
+    .order_by(users.c.invitation_expires_at)
+    .limit(bindparam("limit"))
+)
+_NEXT_EXPIRY = (
+    select(users.c.invitation_expires_at)
+    .where(_has_invitation)
+    .order_by(users.c.invitation_expires_at)
+    .limit(1)
 )
 _DELETE = delete(users).where(_this)
 _DELETE_SEAT = delete(assignments).where(
@@ -136,7 +164,7 @@ def insert_user(
     *,
     password_hash: str | None,
     role: str,
-    invited: bool,
+    invited_until: datetime | None = None,
     joined_by: str,
     at: datetime,
 ) -> None:
@@ -145,7 +173,9 @@ def insert_user(
         "organization_id": organization_id,
         "id": user_id,
         "role": role,
-        "invited": invited,
+        "own_role": role,
+        "invited": invited_until is not None,
+        "invitation_expires_at": invited_until,
         "joined_by": joined_by,
         "password_hash": password_hash,
         "version": 1,
@@ -183,6 +213,48 @@ def set_password(tx: Connection, organization_id: str, user_id: str, password_ha
     tx.execute(_SET_PASSWORD, {"in_organization": organization_id, "user_id": user_id, "hash": password_hash})
 
 
+def set_own_role(tx: Connection, organization_id: str, user_id: str, own_role: str, role: str) -> None:
+    """Store the role that was given by hand, and the one that counts now."""
+    key = {"in_organization": organization_id, "user_id": user_id}
+    tx.execute(_SET_OWN_ROLE, {**key, "given": own_role, "counts": role})
+
+
+def set_roles(tx: Connection, organization_id: str, roles: Mapping[str, str]) -> None:
+    """Store the roles that count now, by user id."""
+    rows = [
+        {"in_organization": organization_id, "user_id": user_id, "counts": role}
+        for user_id, role in sorted(roles.items())
+    ]
+    tx.execute(_SET_ROLES, rows)
+
+
+def accept_invitation(tx: Connection, organization_id: str, user_id: str) -> None:
+    """Make an invited user an active one; the version counts up, for the person can use the seat now."""
+    tx.execute(_ACCEPT, {"in_organization": organization_id, "user_id": user_id})
+
+
+def expired_invitations(tx: Connection, organization_id: str, at: datetime, limit: int) -> list[str]:
+    """Return the ids of those whose invitation has expired."""
+    parameters = {"organization_id": organization_id, "at": at, "limit": limit}
+    return list(tx.execute(_EXPIRED_INVITATIONS, parameters).scalars())
+
+
+def next_invitation_expiry(tx: Connection, organization_id: str) -> datetime | None:
+    """Return when the next invitation expires."""
+    found: datetime | None = tx.execute(
+        _NEXT_EXPIRY, {"organization_id": organization_id}
+    ).scalar_one_or_none()
+    return found
+
+
+def with_role(tx: Connection, organization_id: str, roles: Sequence[str]) -> list[UserRecord]:
+    """Return the users who have one of some roles other than ``user``, whatever their status."""
+    statement = SELECT_USERS.where(
+        users.c.organization_id == organization_id, users.c.role != "user", users.c.role.in_(roles)
+    ).order_by(users.c.id)
+    return [record_of(row) for row in tx.execute(statement).mappings()]
+
+
 def get(tx: Connection, organization_id: str, user_id: str) -> UserRecord:
     """Raises NotFound, also for a user of another organization."""
     row = tx.execute(_GET, {"organization_id": organization_id, "id": user_id}).mappings().one_or_none()
@@ -205,12 +277,25 @@ def find_inactive_by_external_id(tx: Connection, organization_id: str, external_
     return None if row is None else record_of(row)
 
 
+def find_by_external_id(tx: Connection, organization_id: str, external_id: str) -> UserRecord | None:
+    """Return the oldest user of this externalId."""
+    parameters = {"organization_id": organization_id, "external_id": external_id}
+    row = tx.execute(_GET_BY_EXTERNAL_ID, parameters).mappings().one_or_none()
+    return None if row is None else record_of(row)
+
+
 def lock(tx: Connection, organization_id: str, user_id: str, *, to_delete: bool = False) -> UserRecord:
     """Hold the user's row until the transaction ends, then read it. Raises NotFound."""
     statement = _LOCK_TO_DELETE if to_delete else _LOCK
     if tx.dialect.name != "sqlite":  # which has one writer anyway
         tx.execute(statement, {"organization_id": organization_id, "id": user_id})
     return get(tx, organization_id, user_id)
+
+
+def lock_all(tx: Connection, organization_id: str, user_ids: Sequence[str]) -> None:
+    """Hold the rows of several users, always in the same order."""
+    if tx.dialect.name != "sqlite":
+        tx.execute(_LOCK_ALL, {"organization_id": organization_id, "ids": sorted(set(user_ids))})
 
 
 def delete_user(tx: Connection, organization_id: str, user_id: str) -> None:
@@ -256,6 +341,7 @@ def _columns(resource_type: ResourceType, document: Json, at: datetime) -> dict[
         "external_id": external_id and indexing.key_of(attribute["externalid"], external_id),
         "display_name_key": display_name and fold(display_name),
         "active": document.get("active", False),
+        "named_tier": indexing.named_tier(document),
         "document": orjson.dumps(document).decode(),
         "search": orjson.dumps(indexing.search_document(resource_type, document)).decode(),
         "modified_at": at,

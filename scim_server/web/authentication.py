@@ -17,7 +17,7 @@ from flask import g, request
 
 from scim_server.call import Call, Channel
 from scim_server.errors import Forbidden, Unauthenticated, Unavailable
-from scim_server.operations import access
+from scim_server.operations import access, due
 from scim_server.operations.access import Credential
 from scim_server.web.http import services
 from scim_server.web.middleware import REQUEST_ID
@@ -95,6 +95,9 @@ def _credential(now: datetime) -> Credential:
     if credential.use_is_stale:
         with suppress(Unavailable):  # which is no reason to refuse a request that only reads
             database.run(access.record_use, credential, now)
+    if credential.something_is_due:
+        with suppress(Unavailable):
+            due.catch_up(database, credential.organization_id, now)
     return credential
 
 

@@ -25,6 +25,9 @@ ROW = {
     "settings": "{}",
     "secret": "00",
     "version": 1,
+    "invoice_count": 0,
+    "billed_until": "2026-02-01",
+    "next_due_at": 0,
     "created_at": 0,
 }
 

@@ -50,6 +50,7 @@ def test_seats_are_shown_highest_rank_first(owner, user):
         "allocated": 1,
         "used": 1,
         "free": 0,
+        "reserved": 0,
         "waiting": 0,
     }
 

@@ -9,6 +9,7 @@ import pytest
 from werkzeug.routing import Rule
 
 from scim_server.operations import access
+from scim_server.operations.listing import Page
 from scim_server.web.authentication import PUBLIC
 
 SURFACE_OF = {"scim": "scim", "jit": "jit", "admin": "admin", "owner": "admin"}
@@ -28,7 +29,7 @@ def bad_headers(make_token, clock, database, organization_id) -> dict[str, str |
     expired = make_token("scim", expires_at=clock() + timedelta(minutes=1))
     revoked = make_token("scim")
     call = access.system_call(organization_id, actor="command", at=clock(), request_id="test")
-    [record] = [t for t in database.read(access.list_tokens, call) if t["expires_at"] is None]
+    [record] = [t for t in database.read(access.list_tokens, call, Page()).items if t["expires_at"] is None]
     database.run(access.revoke_token, call, record["id"])
     clock.advance(minutes=2)
     return {
@@ -124,5 +125,5 @@ def test_the_use_of_a_token_is_on_record(database, clock, organization_id, scim)
     scim.get("/Users")
 
     call = access.system_call(organization_id, actor="command", at=clock(), request_id="test")
-    [record] = database.read(access.list_tokens, call)
+    [record] = database.read(access.list_tokens, call, Page()).items
     assert record["last_used_at"] == clock()

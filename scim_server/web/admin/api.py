@@ -13,20 +13,25 @@ from flask import Flask
 from flask_smorest import Api  # type: ignore[import-untyped]
 from flask_smorest.utils import prepare_response  # type: ignore[import-untyped]
 
+from scim_server.web.admin.audit import audit
+from scim_server.web.admin.billing import billing
 from scim_server.web.admin.mappings import mappings
 from scim_server.web.admin.members import members
 from scim_server.web.admin.organization import organization
 from scim_server.web.admin.page import page
 from scim_server.web.admin.schemas import Instant, ProblemSchema
 from scim_server.web.admin.seats import seats
+from scim_server.web.admin.tokens import tokens
 
-BLUEPRINTS = (organization, seats, members, mappings)
+BLUEPRINTS = (organization, seats, billing, members, mappings, tokens, audit)
 PREFIX = "/admin/v1"
 
 _DESCRIPTION = """\
-Seats, members and group mappings of the organization that the token belongs to.
+Seats, members, group mappings, purchases and tokens of the organization that the token belongs to.
 
 Times are RFC 3339 in UTC. Errors are problem documents (RFC 9457) with a stable `code`.
+A POST that creates or charges takes the header `Idempotency-Key`; the same key again answers
+the same and does nothing. Money is in minor units of the organization's currency.
 Lists are paged: ask again with `cursor` set to the `next_cursor` of the page before.
 """
 

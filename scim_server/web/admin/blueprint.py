@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from flask import Request
 from flask_smorest import Blueprint  # type: ignore[import-untyped]
-from marshmallow import Schema
+from marshmallow import EXCLUDE, Schema, fields, validate
 from webargs.flaskparser import FlaskParser
 
 from scim_server.web.http import json_body
 
 View = TypeVar("View", bound=Callable[..., Any])
 SchemaType = type[Schema]
+
+
+class IdempotencySchema(Schema):
+    """The same request under the same key is carried out once and answered the same."""
+
+    class Meta:
+        unknown: ClassVar[str] = EXCLUDE
+
+    key = fields.String(
+        data_key="Idempotency-Key", load_default=None, validate=validate.Length(min=1, max=255)
+    )
 
 
 class _Parser(FlaskParser):
@@ -39,6 +50,10 @@ class AdminBlueprint(Blueprint):  # type: ignore[misc]
     def query(self, schema: SchemaType) -> Callable[[View], View]:
         """Check the query parameters and hand them to the view."""
         return cast(Callable[[View], View], self.arguments(schema, location="query"))
+
+    def idempotent(self, view: View) -> View:
+        """Hand the header ``Idempotency-Key`` to the view, as ``{"key": …}``."""
+        return cast(View, self.arguments(IdempotencySchema, location="headers")(view))
 
     def answer(self, schema: SchemaType | None, status: int = 200) -> Callable[[View], View]:
         """Write what the view returns by a schema."""

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from flask import Response
 from marshmallow import Schema, fields, validate
 
+from scim_server.errors import PurchaseRefused, SeatUnavailable
 from scim_server.operations import members as operations
-from scim_server.operations import seat_rules
+from scim_server.operations import purchases, seat_rules
 from scim_server.operations.listing import Listing
 from scim_server.web.admin.blueprint import AdminBlueprint
-from scim_server.web.admin.schemas import Instant, PageSchema, SeatSchema, page_of
-from scim_server.web.authentication import needs
-from scim_server.web.http import look, perform
-from seat_policy import Action
+from scim_server.web.admin.schemas import (
+    Flag,
+    Instant,
+    MemberSeatSchema,
+    PageSchema,
+    QuoteSchema,
+    SeatSchema,
+    page_of,
+)
+from scim_server.web.authentication import needs, require
+from scim_server.web.http import look, no_content, perform, this_call
+from seat_policy import Action, Role
 
 members = AdminBlueprint("members", __name__, description="Members and their seats")
+
+_QUOTE = QuoteSchema()
 
 
 class GroupReferenceSchema(Schema):
@@ -29,42 +43,11 @@ class MemberSchema(Schema):
     external_id = fields.String(required=True, allow_none=True)
     display_name = fields.String(required=True, allow_none=True)
     status = fields.String(required=True)
+    invitation_expires_at = Instant(required=True, allow_none=True)
     role = fields.String(required=True)
     seat = fields.Nested(SeatSchema, required=True)
     groups = fields.List(fields.Nested(GroupReferenceSchema), required=True)
     created_at = Instant(required=True)
-
-
-class OverrideSchema(Schema):
-    """What an administrator decided."""
-
-    tier = fields.String(required=True)
-    by = fields.String(required=True)
-    at = Instant(required=True)
-    reason = fields.String(required=True, allow_none=True)
-    expires_at = Instant(required=True, allow_none=True)
-
-
-class MatchedMappingSchema(Schema):
-    group_id = fields.String(required=True)
-    tier = fields.String(required=True)
-    priority = fields.Integer(required=True, allow_none=True)
-
-
-class ExplanationSchema(Schema):
-    """Why the member's claim is what it is."""
-
-    rule = fields.String(required=True)
-    text = fields.String(required=True)
-    matched_mappings = fields.List(fields.Nested(MatchedMappingSchema), required=True)
-
-
-class MemberSeatSchema(SeatSchema):
-    """A member's seat, and why it is this one."""
-
-    position = fields.Integer(required=True, allow_none=True)
-    override = fields.Nested(OverrideSchema, required=True, allow_none=True)
-    explain = fields.Nested(ExplanationSchema, required=True)
 
 
 class MembersQuerySchema(PageSchema):
@@ -75,10 +58,45 @@ class MembersQuerySchema(PageSchema):
     group_id = fields.String(load_default=None)
 
 
+class EmailSchema(Schema):
+    value = fields.String(required=True)
+    type = fields.String()
+    primary = fields.Boolean()
+
+
+class NameSchema(Schema):
+    formatted = fields.String()
+    givenName = fields.String()
+    familyName = fields.String()
+
+
+class InviteSchema(Schema):
+    """Whom to invite, with which role and tier; ``purchase`` buys the seat where none is free."""
+
+    userName = fields.String(required=True, validate=validate.Length(min=1))
+    emails = fields.List(fields.Nested(EmailSchema), load_default=None, allow_none=True)
+    name = fields.Nested(NameSchema, load_default=None, allow_none=True)
+    displayName = fields.String(load_default=None, allow_none=True)
+    role = fields.String(load_default="user", validate=validate.OneOf(list(Role)))
+    tier = fields.String(load_default=None, allow_none=True)
+    purchase = Flag(load_default=False)
+
+
+class RoleSchema(Schema):
+    role = fields.String(required=True, validate=validate.OneOf(list(Role)))
+
+
 class SetSeatSchema(Schema):
+    """``reserve_seconds`` keeps the seat that comes free for the caller's next action; ``purchase`` buys the
+    seat where none is free, and trades a lower one in."""
+
     tier = fields.String(required=True)
     reason = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=1000))
     expires_at = Instant(load_default=None, allow_none=True)
+    reserve_seconds = fields.Integer(
+        load_default=None, allow_none=True, strict=True, validate=validate.Range(1, 3600)
+    )
+    purchase = Flag(load_default=False)
 
 
 @members.call("GET", "/members")
@@ -89,11 +107,52 @@ def list_members(query: dict[str, Any]) -> Listing:
     return look(operations.search, query.pop("page"), **query)
 
 
+@members.call("POST", "/members")
+@needs(Action.REASSIGN)
+@members.idempotent
+@members.body(InviteSchema)
+@members.answer(MemberSchema, 201)
+def invite_member(headers: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    """Invite somebody; the invitation holds its seat until it is accepted, revoked or expires"""
+    order = {name: body.pop(name) for name in ("role", "tier", "purchase")}
+    profile = {name: value for name, value in body.items() if value is not None}
+    if order["purchase"]:
+        require(this_call(), Action.BILLING)
+    with _offer_for(None):
+        return perform(operations.invite, profile, **order, **headers)
+
+
 @members.call("GET", "/members/<member_id>")
 @members.answer(MemberSchema)
 def get_member(member_id: str) -> dict[str, Any]:
     """Look at a member"""
     return look(operations.get, member_id)
+
+
+@members.call("PATCH", "/members/<member_id>")
+@needs(Action.CONFIGURE)
+@members.body(RoleSchema)
+@members.answer(MemberSchema)
+def patch_member(body: dict[str, Any], member_id: str) -> dict[str, Any]:
+    """Give a member a role"""
+    return perform(operations.change_role, member_id, **body)
+
+
+@members.call("DELETE", "/members/<member_id>")
+@needs(Action.REASSIGN)
+@members.answer(None, 204)
+def delete_member(member_id: str) -> Response:
+    """Remove a member or revoke an invitation; the seat is free, there is no credit"""
+    perform(operations.remove, member_id)
+    return no_content()
+
+
+@members.call("POST", "/members/<member_id>/accept")
+@needs(Action.REASSIGN)
+@members.answer(MemberSchema)
+def accept_invitation(member_id: str) -> dict[str, Any]:
+    """Make an invited person an active member"""
+    return perform(operations.accept, member_id)
 
 
 @members.call("GET", "/members/<member_id>/seat")
@@ -109,7 +168,10 @@ def get_seat(member_id: str) -> dict[str, Any]:
 @members.answer(MemberSeatSchema)
 def put_seat(body: dict[str, Any], member_id: str) -> dict[str, Any]:
     """Give a member a tier; it stays until it is cleared"""
-    return perform(seat_rules.set_override, member_id, **body)
+    if body["purchase"]:
+        require(this_call(), Action.BILLING)
+    with _offer_for(member_id):
+        return perform(seat_rules.set_override, member_id, **body)
 
 
 @members.call("DELETE", "/members/<member_id>/seat")
@@ -118,3 +180,23 @@ def put_seat(body: dict[str, Any], member_id: str) -> dict[str, Any]:
 def delete_seat(member_id: str) -> dict[str, Any]:
     """Let the rules decide about a member again"""
     return perform(seat_rules.clear_override, member_id)
+
+
+@contextmanager
+def _offer_for(member_id: str | None) -> Iterator[None]:
+    """Where no seat is free, put a quote for one into the refusal (None: for a new member).
+
+    The refused operation is undone by then, so the quote is a transaction of its own.
+    """
+    try:
+        yield
+    except SeatUnavailable as refused:
+        try:
+            quote = perform(purchases.quote_for_member, member_id, refused.extra["tier"])
+        except PurchaseRefused as error:
+            refused.extra["quote"] = None
+            refused.detail += f" Nor can one be bought: {error.detail}"
+        else:
+            refused.extra["quote"] = _QUOTE.dump(quote)
+            refused.detail += " An owner can buy one: confirm the quote, or repeat with purchase: true."
+        raise

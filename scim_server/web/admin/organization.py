@@ -34,6 +34,9 @@ class OrganizationSchema(Schema):
     term_start = fields.String(required=True)
     billing = fields.String(required=True)
     currency = fields.String(required=True)
+    minor_unit_digits = fields.Integer(
+        required=True, metadata={"description": "Digits of an amount behind the point: 2 for USD, 0 for JPY."}
+    )
     time_zone = fields.String(required=True)
     tiers = fields.List(fields.Nested(TierSchema), required=True)
     created_at = Instant(required=True)

@@ -13,10 +13,12 @@ from scim_server.scim.values import format_date_time, parse_date_time
 
 
 class Instant(fields.Field[datetime]):
-    """An instant: RFC 3339 text in UTC outside, an aware datetime inside."""
+    """An instant: RFC 3339 text in UTC outside, an aware datetime inside; text in a stored answer."""
 
-    def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
-        return None if value is None else format_date_time(value)
+    def _serialize(
+        self, value: datetime | str | None, attr: str | None, obj: Any, **kwargs: Any
+    ) -> str | None:
+        return format_date_time(value) if isinstance(value, datetime) else value
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         try:
@@ -41,6 +43,12 @@ class ProblemSchema(Schema):
     code = fields.String(required=True, metadata={"description": "Stable; programs decide by it."})
     detail = fields.String(required=True, metadata={"description": "What is wrong and what to do."})
     request_id = fields.String(required=True)
+    quote = fields.Nested(
+        lambda: QuoteSchema(),
+        allow_none=True,
+        metadata={"description": "seat_unavailable: what the missing seat would cost."},
+    )
+    missing = fields.Integer(metadata={"description": "seats_in_use: how many more must be free."})
     errors = fields.Dict(metadata={"description": "What is wrong with each member of the request."})
 
 
@@ -83,6 +91,76 @@ class SeatSchema(Schema):
     desired_tier = fields.String(required=True, allow_none=True)
     waiting_since = Instant(required=True, allow_none=True)
     can_use = fields.Boolean(required=True)
+
+
+class OverrideSchema(Schema):
+    """What an administrator decided."""
+
+    tier = fields.String(required=True)
+    by = fields.String(required=True)
+    at = Instant(required=True)
+    reason = fields.String(required=True, allow_none=True)
+    expires_at = Instant(required=True, allow_none=True)
+
+
+class MatchedMappingSchema(Schema):
+    group_id = fields.String(required=True)
+    tier = fields.String(required=True)
+    priority = fields.Integer(required=True, allow_none=True)
+
+
+class ExplanationSchema(Schema):
+    """Why the member's claim is what it is."""
+
+    rule = fields.String(required=True)
+    text = fields.String(required=True)
+    would_change = fields.String(required=True)
+    matched_mappings = fields.List(fields.Nested(MatchedMappingSchema), required=True)
+
+
+class MemberSeatSchema(SeatSchema):
+    """A member's seat, and why it is this one."""
+
+    position = fields.Integer(required=True, allow_none=True)
+    override = fields.Nested(OverrideSchema, required=True, allow_none=True)
+    explain = fields.Nested(ExplanationSchema, required=True)
+
+
+class LineSchema(Schema):
+    """A line of a quote or an invoice.
+
+    ``unit_price_minor`` is the price of a seat for a month, ``basis`` the part of the period
+    that is charged; ``traded_in`` names the tier whose seat an upgrade gives back.
+    """
+
+    kind = fields.String(required=True)
+    tier = fields.String(required=True)
+    quantity = fields.Integer(required=True)
+    unit_price_minor = fields.Integer(required=True)
+    amount_minor = fields.Integer(required=True)
+    basis = fields.String(required=True)
+    traded_in = fields.String(required=True, allow_none=True)
+
+
+class NextBillSchema(Schema):
+    """The next bill without and with what is quoted."""
+
+    date = fields.String(required=True)
+    before_minor = fields.Integer(required=True)
+    after_minor = fields.Integer(required=True)
+
+
+class QuoteSchema(Schema):
+    """What a change would cost; ``version`` is that of the organization, and it holds only for that one."""
+
+    id = fields.String(required=True)
+    version = fields.Integer(required=True)
+    member_id = fields.String(required=True, allow_none=True)
+    lines = fields.List(fields.Nested(LineSchema), required=True)
+    total_minor = fields.Integer(required=True)
+    currency = fields.String(required=True)
+    next_bill = fields.Nested(NextBillSchema, required=True)
+    expires_at = Instant(required=True)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Seats: how many there are, who waits, what happened."""
+"""Seats: how many there are, who waits, what happened; swaps, and what waits for an owner."""
 
 from __future__ import annotations
 
@@ -6,11 +6,21 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
+from scim_server.operations import held, seat_rules
 from scim_server.operations import seats as operations
 from scim_server.operations.listing import Listing
 from scim_server.web.admin.blueprint import AdminBlueprint
-from scim_server.web.admin.schemas import Instant, PageSchema, page_of
-from scim_server.web.http import look
+from scim_server.web.admin.schemas import (
+    ChangeSchema,
+    DryRunSchema,
+    Instant,
+    MemberSeatSchema,
+    PageSchema,
+    page_of,
+)
+from scim_server.web.authentication import needs
+from scim_server.web.http import look, perform
+from seat_policy import Action
 
 seats = AdminBlueprint("seats", __name__, description="Seats, the queue for them, their history")
 
@@ -23,6 +33,9 @@ class PoolSchema(Schema):
     allocated = fields.Integer(required=True)
     used = fields.Integer(required=True)
     free = fields.Integer(required=True)
+    reserved = fields.Integer(
+        required=True, metadata={"description": "Of the free ones, kept for an administrator's next action."}
+    )
     waiting = fields.Integer(required=True)
 
 
@@ -85,3 +98,78 @@ def list_waiting(query: dict[str, Any]) -> Listing:
 def list_seat_events(query: dict[str, Any]) -> Listing:
     """List what happened to seats, oldest first"""
     return look(operations.history, query["page"], query["member_id"])
+
+
+class SwapSchema(Schema):
+    """The ids of two members."""
+
+    a = fields.String(required=True)
+    b = fields.String(required=True)
+
+
+class SwappedSchema(Schema):
+    a = fields.Nested(MemberSeatSchema, required=True)
+    b = fields.Nested(MemberSeatSchema, required=True)
+
+
+@seats.call("POST", "/seats/swap")
+@needs(Action.REASSIGN)
+@seats.body(SwapSchema)
+@seats.answer(SwappedSchema)
+def swap_seats(body: dict[str, Any]) -> dict[str, Any]:
+    """Exchange the tiers of two members at once; no free seat is needed"""
+    return perform(seat_rules.swap, body["a"], body["b"])
+
+
+class ReprocessedSchema(Schema):
+    dry_run = fields.Boolean(required=True)
+    changes = fields.List(fields.Nested(ChangeSchema), required=True)
+
+
+@seats.call("POST", "/seats/reprocess")
+@needs(Action.CONFIGURE)
+@seats.query(DryRunSchema)
+@seats.answer(ReprocessedSchema)
+def reprocess_seats(query: dict[str, Any]) -> dict[str, Any]:
+    """Evaluate everybody who has no override anew"""
+    return perform(operations.reprocess, **query)
+
+
+class HeldSchema(Schema):
+    """An event whose seat part waits for an owner, and what it would change."""
+
+    id = fields.String(required=True)
+    cause = fields.String(required=True)
+    at = Instant(required=True)
+    actor = fields.String(required=True)
+    request_id = fields.String(required=True)
+    seats_taken = fields.Integer(required=True)
+    changes = fields.List(fields.Nested(ChangeSchema), required=True)
+
+
+class DecidedSchema(HeldSchema):
+    decision = fields.String(required=True)
+
+
+@seats.call("GET", "/seats/held")
+@seats.query(PageSchema)
+@seats.answer(page_of(HeldSchema))
+def list_held(query: dict[str, Any]) -> Listing:
+    """List events that would take many seats and wait for an owner"""
+    return look(held.search, query["page"])
+
+
+@seats.call("POST", "/seats/held/<held_id>/confirm")
+@needs(Action.CONFIGURE)
+@seats.answer(DecidedSchema)
+def confirm_held(held_id: str) -> dict[str, Any]:
+    """Carry the seat part of a held event out"""
+    return perform(held.confirm, held_id)
+
+
+@seats.call("POST", "/seats/held/<held_id>/reject")
+@needs(Action.CONFIGURE)
+@seats.answer(DecidedSchema)
+def reject_held(held_id: str) -> dict[str, Any]:
+    """Let everybody whom a held event concerns keep what they hold"""
+    return perform(held.reject, held_id)

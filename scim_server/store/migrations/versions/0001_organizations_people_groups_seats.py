@@ -50,10 +50,16 @@ def upgrade() -> None:
         sa.Column("extensions", sa.Text(), nullable=True),
         sa.Column("secret", sa.Text(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("invoice_count", sa.BigInteger(), nullable=False),
+        sa.Column("billed_until", sa.Text(), nullable=False),
+        sa.Column("next_due_at", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_organizations"),
         sa.UniqueConstraint("name", name="uq_organizations_name"),
     )
+    with op.batch_alter_table("organizations", schema=None) as batch_op:
+        batch_op.create_index("ix_organizations_next_due_at", ["next_due_at"], unique=False)
+
     op.create_table(
         "events",
         sa.Column(
@@ -107,6 +113,88 @@ def upgrade() -> None:
         batch_op.create_index("ix_groups_modified_at", ["organization_id", "modified_at"], unique=False)
 
     op.create_table(
+        "held_events",
+        sa.Column(
+            "organization_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("member_ids", sa.Text(), nullable=False),
+        sa.Column("changes", sa.Text(), nullable=False),
+        sa.Column("seats_taken", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"], ["organizations.id"], name="fk_held_events_organization", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("organization_id", "id", name="pk_held_events"),
+    )
+    op.create_table(
+        "idempotent_answers",
+        sa.Column(
+            "organization_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("request_hash", sa.Text(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name="fk_idempotent_answers_organization",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("organization_id", "key", name="pk_idempotent_answers"),
+    )
+    with op.batch_alter_table("idempotent_answers", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_idempotent_answers_created_at", ["organization_id", "created_at"], unique=False
+        )
+
+    op.create_table(
+        "invoices",
+        sa.Column(
+            "organization_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("issued_at", sa.BigInteger(), nullable=False),
+        sa.Column("lines", sa.Text(), nullable=False),
+        sa.Column("total_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("quote_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"], ["organizations.id"], name="fk_invoices_organization", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("organization_id", "id", name="pk_invoices"),
+        sa.UniqueConstraint("organization_id", "number", name="uq_invoices_number"),
+        sa.UniqueConstraint("organization_id", "quote_id", name="uq_invoices_quote"),
+    )
+    op.create_table(
+        "quotes",
+        sa.Column(
+            "organization_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("lines", sa.Text(), nullable=False),
+        sa.Column("total_minor", sa.BigInteger(), nullable=False),
+        sa.Column("member_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("tier", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"], ["organizations.id"], name="fk_quotes_organization", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("organization_id", "id", name="pk_quotes"),
+    )
+    with op.batch_alter_table("quotes", schema=None) as batch_op:
+        batch_op.create_index("ix_quotes_expires_at", ["organization_id", "expires_at"], unique=False)
+
+    op.create_table(
         "seat_pools",
         sa.Column(
             "organization_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
@@ -117,6 +205,7 @@ def upgrade() -> None:
         sa.Column("month_price_minor", sa.BigInteger(), nullable=False),
         sa.Column("allocated", sa.BigInteger(), nullable=False),
         sa.Column("used", sa.BigInteger(), nullable=False),
+        sa.Column("reservations", sa.Text(), nullable=True),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("used >= 0 AND used <= allocated", name="ck_seat_pools_used"),
         sa.ForeignKeyConstraint(
@@ -162,8 +251,11 @@ def upgrade() -> None:
         ),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("invited", sa.Boolean(), nullable=False),
+        sa.Column("invitation_expires_at", sa.BigInteger(), nullable=True),
         sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("own_role", sa.Text(), nullable=False),
         sa.Column("joined_by", sa.Text(), nullable=False),
+        sa.Column("named_tier", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("document", sa.Text(), nullable=False),
         sa.Column("search", sa.Text(), nullable=False),
         sa.Column("password_hash", sa.Text(), nullable=True),
@@ -178,6 +270,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("users", schema=None) as batch_op:
         batch_op.create_index("ix_users_external_id", ["organization_id", "external_id"], unique=False)
+        batch_op.create_index(
+            "ix_users_invitation_expiry",
+            ["organization_id", "invitation_expires_at"],
+            unique=False,
+            sqlite_where=sa.text("invitation_expires_at IS NOT NULL"),
+            postgresql_where=sa.text("invitation_expires_at IS NOT NULL"),
+        )
         batch_op.create_index("ix_users_modified_at", ["organization_id", "modified_at"], unique=False)
         batch_op.create_index(
             "ix_users_owners",
@@ -285,11 +384,32 @@ def upgrade() -> None:
             "ix_memberships_member", ["organization_id", "member_id", "group_id"], unique=False
         )
 
+    op.create_table(
+        "scheduled_reductions",
+        sa.Column(
+            "organization_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("tier", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("quantity", sa.BigInteger(), nullable=False),
+        sa.Column("effective_on", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("quantity > 0", name="ck_scheduled_reductions_quantity"),
+        sa.ForeignKeyConstraint(
+            ["organization_id", "tier"],
+            ["seat_pools.organization_id", "seat_pools.tier"],
+            name="fk_scheduled_reductions_tier",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("organization_id", "id", name="pk_scheduled_reductions"),
+    )
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_table("scheduled_reductions")
     with op.batch_alter_table("memberships", schema=None) as batch_op:
         batch_op.drop_index("ix_memberships_member")
 
@@ -321,11 +441,26 @@ def downgrade() -> None:
             postgresql_where=sa.text("role <> 'user'"),
         )
         batch_op.drop_index("ix_users_modified_at")
+        batch_op.drop_index(
+            "ix_users_invitation_expiry",
+            sqlite_where=sa.text("invitation_expires_at IS NOT NULL"),
+            postgresql_where=sa.text("invitation_expires_at IS NOT NULL"),
+        )
         batch_op.drop_index("ix_users_external_id")
 
     op.drop_table("users")
     op.drop_table("tokens")
     op.drop_table("seat_pools")
+    with op.batch_alter_table("quotes", schema=None) as batch_op:
+        batch_op.drop_index("ix_quotes_expires_at")
+
+    op.drop_table("quotes")
+    op.drop_table("invoices")
+    with op.batch_alter_table("idempotent_answers", schema=None) as batch_op:
+        batch_op.drop_index("ix_idempotent_answers_created_at")
+
+    op.drop_table("idempotent_answers")
+    op.drop_table("held_events")
     with op.batch_alter_table("groups", schema=None) as batch_op:
         batch_op.drop_index("ix_groups_modified_at")
         batch_op.drop_index("ix_groups_external_id")
@@ -337,6 +472,9 @@ def downgrade() -> None:
         batch_op.drop_index("ix_events_kind")
 
     op.drop_table("events")
+    with op.batch_alter_table("organizations", schema=None) as batch_op:
+        batch_op.drop_index("ix_organizations_next_due_at")
+
     op.drop_table("organizations")
     with op.batch_alter_table("attribute_values", schema=None) as batch_op:
         batch_op.drop_index("ix_attribute_values_value")

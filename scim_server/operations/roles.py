@@ -1,0 +1,67 @@
+"""Roles: given by hand or by mapped groups, and the owners whom nobody may lose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from scim_server.call import Call
+from scim_server.errors import OwnerProtected
+from scim_server.events import Event, RoleChanged
+from scim_server.store import users as store
+from scim_server.store.users import UserRecord
+from seat_policy import Member, Role, role_of
+
+OWNERS = (Role.OWNER, Role.PRIMARY_OWNER)
+
+
+def follow_groups(tx: Connection, call: Call, members: Sequence[Member]) -> list[Event]:
+    """Bring the roles of members in line with the mappings of their groups; the highest counts.
+
+    The last owner stays one, whatever happens to groups.
+    """
+    changed: dict[str, Role] = {}
+    happened: list[Event] = []
+    for member in members:
+        role = _mapped_role(member)
+        if role is not member.role:
+            changed[member.id] = role
+            happened.append(RoleChanged(member.id, member.role.value, role.value, "mapping"))
+    losing = {member.id for member in members if member.role is Role.OWNER and member.id in changed}
+    if losing and not _others(tx, call, losing):
+        return []
+    if changed:
+        store.set_roles(tx, call.organization_id, {key: role.value for key, role in changed.items()})
+    return happened
+
+
+def refuse_to_lose(tx: Connection, call: Call, record: UserRecord) -> None:
+    """Raise OwnerProtected where a member may be neither suspended, removed nor made less: the primary
+    owner, and the last owner."""
+    if record.role == Role.PRIMARY_OWNER:
+        raise primary_owner_protected(
+            "the primary owner can be neither deactivated nor removed; make somebody else primary owner first."
+        )
+    if record.role == Role.OWNER and not _others(tx, call, {record.id}):
+        raise OwnerProtected(
+            "last_owner_protected: this is the last owner of the organization; make somebody else an owner first.",
+            code="last_owner_protected",
+        )
+
+
+def primary_owner_protected(reason: str) -> OwnerProtected:
+    """Return the refusal of what only the primary owner, or an owner, may do to the primary owner."""
+    return OwnerProtected(f"primary_owner_protected: {reason}", code="primary_owner_protected")
+
+
+def _mapped_role(member: Member) -> Role:
+    if member.role is Role.PRIMARY_OWNER:
+        return member.role
+    return role_of(member.own_role, [mapping.role for mapping in member.mappings if mapping.role])
+
+
+def _others(tx: Connection, call: Call, ids: set[str]) -> bool:
+    """Whether there is an active owner beside some."""
+    owners = store.with_role(tx, call.organization_id, OWNERS)
+    return any(owner.active and not owner.invited and owner.id not in ids for owner in owners)

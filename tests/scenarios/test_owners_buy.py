@@ -1,0 +1,355 @@
+"""Purchases, reductions, bills: scenarios O3, O4, O14–O19, over HTTP on both databases."""
+
+from __future__ import annotations
+
+import pytest
+
+SMALL = {"min_total": 1}
+
+
+def full_house(world):
+    """The state after O2: six people, five seats."""
+    acme = world(premium=2, standard=3)
+    acme.push("u1", "u2", "u3", "u4", "u5", "u6")
+    return acme
+
+
+def test_a_purchase_serves_the_queue(world):
+    """O3."""
+    acme = full_house(world)
+
+    acme.buy(standard=1)
+
+    assert acme.held("u6") == ("standard", "default")
+    assert acme.queue() == []
+    assert acme.pools()["standard"] == "4/4"
+
+
+def test_a_purchase_moves_nobody_who_has_a_seat(world):
+    """O4."""
+    acme = full_house(world)
+
+    acme.buy(premium=3)
+
+    assert acme.tier("u6") == "premium"
+    assert acme.tiers("u3", "u4", "u5") == ["standard"] * 3
+    assert acme.pools()["premium"] == "3/5"
+
+
+def test_a_team_gives_up_free_seats_only(world):
+    """O14."""
+    acme = world(premium=5, standard=0, **SMALL)
+    acme.push("a", "b", "c")
+
+    lines = {"lines": [{"tier": "premium", "quantity": -3}]}
+    status, problem = acme.owner.refusal("POST", "/seats/quotes", lines)
+    assert (status, problem["code"], problem["missing"]) == (409, "seats_in_use", 1)
+    assert acme.pools()["premium"] == "3/5"
+
+    invoice = acme.buy(premium=-2)
+    assert invoice["total_minor"] == 0
+    assert acme.pools()["premium"] == "3/3"
+
+
+def test_an_enterprise_contract_is_not_reduced(world):
+    """O15."""
+    acme = world(premium=4, standard=21, plan="enterprise", billing="annual")
+    acme.push("a", "b", "c")
+    version = acme.version()
+
+    lines = {"lines": [{"tier": "premium", "quantity": -1}]}
+    status, problem = acme.owner.refusal("POST", "/seats/quotes", lines)
+    assert (status, problem["code"]) == (409, "reduction_not_allowed")
+    assert acme.version() == version
+
+    acme.override("c", "standard")
+    assert acme.pools() == {"premium": "2/4", "standard": "1/21"}
+    assert acme.invoices() == []
+
+
+def test_the_worked_example_of_an_annual_contract(world, clock):
+    """O16."""
+    clock.set("2025-01-01")
+    prices = {"standard": 4000, "premium": 10000}
+    acme = world(standard=100, plan="enterprise", billing="annual", term_start="2025-01-01", prices=prices)
+    clock.set("2025-03-01")
+
+    invoice = acme.buy(standard=5, premium=10)
+
+    assert [line["amount_minor"] for line in invoice["lines"]] == [200_000, 1_000_000]
+    assert [line["basis"] for line in invoice["lines"]] == ["10/12", "10/12"]
+    assert (invoice["total_minor"], invoice["currency"], invoice["number"]) == (1_200_000, "USD", 1)
+    assert [one["id"] for one in acme.invoices()] == [invoice["id"]]
+    assert acme.pools() == {"premium": "0/10", "standard": "0/105"}
+
+
+def test_the_monthly_bill_of_a_team(world, clock):
+    """O17."""
+    clock.set("2025-01-01")
+    acme = world(standard=10, term_start="2025-01-01", prices={"standard": 3000})
+    clock.set("2025-01-15T12:00")
+
+    quote = acme.quote(standard=5)
+    assert quote["next_bill"] == {"date": "2025-02-01", "before_minor": 30000, "after_minor": 45000}
+    assert acme.confirm(quote)["total_minor"] == 7742
+    following = acme.owner.get("/invoices/next")
+    assert (following["date"], following["total_minor"]) == ("2025-02-01", 45000)
+
+
+def test_an_upgrade_trades_the_standard_seat_in(world, clock):
+    """O18."""
+    clock.set("2025-01-15T12:00")
+    prices = {"standard": 3000, "premium": 15000}
+    acme = world(premium=1, standard=3, term_start="2025-01-01", prices=prices)
+    acme.push("a", "b", "c")
+
+    path = f"/members/{acme.ids['b']}/seat"
+    seat = acme.owner.put(path, {"tier": "premium", "purchase": True})
+
+    assert (seat["tier"], seat["source"]) == ("premium", "override")
+    [invoice] = acme.invoices()
+    assert invoice["total_minor"] == 6194
+    assert invoice["lines"][0]["traded_in"] == "standard"
+    assert acme.pools() == {"premium": "2/2", "standard": "1/2"}
+
+
+def test_an_upgrade_where_every_seat_is_taken(world):
+    acme = world(premium=1, standard=1)
+    acme.push("a", "b")
+
+    acme.owner.put(f"/members/{acme.ids['b']}/seat", {"tier": "premium", "purchase": True})
+
+    assert acme.pools() == {"premium": "2/2", "standard": "0/0"}
+
+
+def test_an_admin_cannot_buy_along(world):
+    acme = world(premium=1, standard=1)
+    acme.push("a", "b")
+
+    body = {"tier": "premium", "purchase": True}
+    assert acme.admin.refusal("PUT", f"/members/{acme.ids['b']}/seat", body)[0] == 403
+    assert acme.invoices() == []
+
+
+def test_who_goes_frees_a_seat_and_no_money(world, clock):
+    """O19."""
+    clock.set("2025-01-10")
+    prices = {"standard": 3000}
+    acme = world(standard=5, term_start="2025-01-01", prices=prices, min_total=2)
+    acme.push("a", "b", "c", "d", "e")
+
+    acme.admin.delete(f"/members/{acme.ids['e']}")
+    assert acme.pools()["standard"] == "4/5"
+    assert acme.invoices() == []
+    assert acme.owner.get("/invoices/next")["total_minor"] == 15000
+
+    acme.buy(standard=-1)
+    assert acme.owner.get("/invoices/next")["total_minor"] == 12000
+
+
+# -- two steps
+
+
+def test_nothing_is_bought_without_an_explicit_yes_and_a_key(world):
+    acme = world(standard=1)
+    quote = acme.quote(standard=1)
+    path = f"/seats/quotes/{quote['id']}/confirm"
+
+    for body, headers in (
+        ({}, {"Idempotency-Key": "k"}),
+        ({"accept": False}, {"Idempotency-Key": "k"}),
+        ({"accept": True}, {}),
+    ):
+        assert acme.owner.refusal("POST", path, body, **headers)[0] == 422
+    assert acme.pools()["standard"] == "0/1"
+
+
+def test_the_same_key_answers_the_same_invoice(world):
+    acme = world(standard=1)
+    quote = acme.quote(standard=1)
+
+    first, again = acme.confirm(quote, "once"), acme.confirm(quote, "once")
+
+    assert first == again
+    assert acme.pools()["standard"] == "0/2"
+    assert len(acme.invoices()) == 1
+
+
+def test_a_key_belongs_to_one_request(world):
+    acme = world(standard=1)
+    acme.confirm(acme.quote(standard=1), "once")
+    other = acme.quote(standard=2)
+
+    path = f"/seats/quotes/{other['id']}/confirm"
+    status, problem = acme.owner.refusal("POST", path, {"accept": True}, **{"Idempotency-Key": "once"})
+
+    assert (status, problem["code"]) == (422, "idempotency_key_reused")
+
+
+def test_a_quote_holds_only_for_what_it_was_made_for(world, clock):
+    acme = world(standard=2)
+    changed, expired, twice = acme.quote(standard=1), acme.quote(standard=1), acme.quote(standard=1)
+
+    acme.confirm(twice)
+    for quote in (changed, twice):
+        path = f"/seats/quotes/{quote['id']}/confirm"
+        key = {"Idempotency-Key": quote["id"] + "-again"}
+        status, problem = acme.owner.refusal("POST", path, {"accept": True}, **key)
+        assert (status, problem["code"]) == (409, "quote_stale")
+
+    clock.advance(hours=25)
+    path = f"/seats/quotes/{expired['id']}/confirm"
+    key = {"Idempotency-Key": "x"}
+    assert acme.owner.refusal("POST", path, {"accept": True}, **key)[1]["code"] == "quote_stale"
+    assert len(acme.invoices()) == 1
+
+
+def test_a_quote_of_yesterday_has_yesterdays_price(world, clock):
+    acme = world(standard=1)
+    quote = acme.quote(standard=1)
+
+    clock.advance(hours=23)
+
+    path = f"/seats/quotes/{quote['id']}/confirm"
+    key = {"Idempotency-Key": "x"}
+    assert acme.owner.refusal("POST", path, {"accept": True}, **key)[1]["code"] == "quote_stale"
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        ({"premium": 200}, "above_maximum"),
+        ({"premium": -8}, "below_minimum"),
+    ],
+)
+def test_a_plan_has_a_least_and_a_most(world, lines, code):
+    acme = world(premium=10)
+
+    body = {"lines": [{"tier": tier, "quantity": count} for tier, count in lines.items()]}
+    status, problem = acme.owner.refusal("POST", "/seats/quotes", body)
+
+    assert (status, problem["code"]) == (409, code)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        [{"tier": "gold", "quantity": 1}],
+        [{"tier": "standard", "quantity": 0}],
+        [{"tier": "standard", "quantity": "5"}],
+        [{"tier": "standard", "quantity": 1.5}],
+        [{"tier": "standard", "quantity": 10**12}],
+    ],
+)
+def test_a_quote_that_makes_no_sense_is_refused(world, lines):
+    acme = world(standard=1)
+
+    assert acme.owner.refusal("POST", "/seats/quotes", {"lines": lines})[0] == 422
+
+
+# -- what comes with time
+
+
+def test_a_scheduled_reduction_takes_effect_with_the_next_period(world, clock):
+    acme = world(premium=3, standard=3, reduction_effective="renewal", **SMALL)
+    acme.push("a", "b", "c")
+
+    acme.buy(premium=-1)
+    acme.buy(premium=-1)
+    assert acme.pools()["premium"] == "3/3"
+    assert [one["quantity"] for one in acme.owner.get("/seats/scheduled")["items"]] == [1, 1]
+    assert acme.owner.get("/invoices/next")["total_minor"] == 15000 + 3 * 3000
+
+    clock.set("2026-02-01")
+
+    assert acme.pools() == {"premium": "1/1", "standard": "2/3"}
+    assert acme.tiers("a", "b", "c") == ["premium", "standard", "standard"], "the newest move"
+    assert acme.owner.get("/seats/scheduled")["items"] == []
+    assert acme.invoices()[-1]["total_minor"] == 15000 + 3 * 3000
+    assert acme.invoices()[-1]["kind"] == "renewal"
+
+
+def test_a_scheduled_reduction_can_be_taken_back(world, clock):
+    acme = world(premium=3, standard=3, reduction_effective="renewal", **SMALL)
+    acme.buy(premium=-1)
+    [one] = acme.owner.get("/seats/scheduled")["items"]
+
+    acme.owner.delete(f"/seats/scheduled/{one['id']}")
+    clock.set("2026-02-01")
+
+    assert acme.pools()["premium"] == "0/3"
+
+
+def test_a_contract_is_renewed_with_the_seats_in_use(world, clock):
+    acme = world(premium=5, standard=5, plan="enterprise", billing="annual", term_start="2025-02-01")
+    acme.push("a", "b", "c")
+    assert acme.owner.get("/invoices/next")["total_minor"] == 3 * 15000 * 12
+
+    clock.set("2026-02-01")
+
+    assert acme.pools() == {"premium": "3/3", "standard": "0/0"}
+    [renewal] = acme.invoices()
+    assert (renewal["kind"], renewal["total_minor"]) == ("renewal", 3 * 15000 * 12)
+    assert renewal["issued_at"] == "2026-02-01T00:00:00Z"
+
+
+def test_periods_that_nobody_asked_in_are_billed_all_the_same(world, clock):
+    acme = world(standard=1)
+
+    clock.set("2026-04-15")
+
+    assert [one["number"] for one in acme.invoices()] == [1, 2, 3]
+    assert [one["issued_at"][:10] for one in acme.invoices()] == ["2026-02-01", "2026-03-01", "2026-04-01"]
+
+
+# -- bought by itself
+
+
+def test_seats_are_bought_by_themselves_up_to_the_cap(world):
+    acme = world(premium=0, standard=1, exhausted_policy="auto_purchase", auto_purchase_monthly_cap=2)
+
+    acme.push("a", "b", "c", "d")
+
+    assert acme.tiers("a", "b", "c", "d") == ["standard", "standard", "standard", "unassigned"]
+    assert acme.pools()["standard"] == "3/3"
+    assert [one["kind"] for one in acme.invoices()] == ["automatic", "automatic"]
+    assert acme.queue() == [("d", "any")]
+
+
+def test_a_mapped_tier_is_bought_by_itself_too(world):
+    acme = world(premium=0, standard=2, exhausted_policy="auto_purchase")
+    acme.push("a")
+
+    acme.group("eng", "a", tier="premium")
+
+    assert acme.held("a") == ("premium", "mapping")
+    assert acme.pools() == {"premium": "1/1", "standard": "0/2"}
+
+
+def test_a_contract_buys_nothing_by_itself(world):
+    acme = world(standard=1, plan="enterprise", billing="annual")
+
+    body = {"settings": {"exhausted_policy": "auto_purchase"}}
+    status, problem = acme.owner.refusal("PATCH", "/organization", body)
+
+    assert (status, problem["code"]) == (422, "invalid_setting")
+
+
+def test_a_purchase_stands_in_the_audit_trail(world):
+    acme = world(standard=1)
+
+    acme.buy(standard=2)
+
+    [event] = acme.audit("allocation_changed")
+    assert (event["before"], event["after"]) == (
+        {"premium": 0, "standard": 1},
+        {"premium": 0, "standard": 3},
+    )
+    assert event["channel"] == "admin"
+
+
+def test_amounts_are_in_the_minor_units_of_the_currency(world):
+    acme = world(standard=1)
+
+    assert acme.owner.get("/organization")["minor_unit_digits"] == 2
