@@ -45,6 +45,8 @@ class Config:
     """Whether PostgreSQL is reached through PgBouncer in transaction mode: no prepared statements are kept."""
     durability: str = "normal"
     """SQLite: ``normal`` survives a crash of the process, ``full`` a loss of power too."""
+    due_seconds: int = 60
+    """How often a serving process looks for what is due: expiries, renewals. 0: never, ``run-due`` does."""
     log_level: str = "info"
     """The least important line that is logged: debug, info, warning or error."""
     trusted_proxies: int = 0
@@ -111,6 +113,7 @@ _CHECKS = Schema.from_dict(
         "pool_size": _number(1, 1000),
         "pgbouncer": marshmallow_fields.Boolean(),
         "durability": marshmallow_fields.String(validate=validate.OneOf(["normal", "full"])),
+        "due_seconds": _number(0, 86_400),
         "log_level": marshmallow_fields.String(
             validate=validate.OneOf(["debug", "info", "warning", "error"])
         ),

@@ -140,6 +140,13 @@ def change_members(tx: Connection, call: Call, group_id: str, change: RelationCh
     return Difference(added.joined, left, added.skipped)
 
 
+def join(tx: Connection, call: Call, group_id: str, change: RelationChange) -> None:
+    """Change the members of a group and nothing else of it."""
+    record = store.lock(tx, call.organization_id, group_id)
+    before = record.as_json()
+    _change(tx, call, record, before, before, change, None)
+
+
 def seats_after(tx: Connection, call: Call, group_id: str, difference: Difference, cause: str) -> list[Event]:
     """Evaluate those who joined or left, where the group is mapped to a tier."""
     if not difference.touched or seat_rules.mapping(tx, call.organization_id, group_id) is None:

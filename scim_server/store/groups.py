@@ -202,6 +202,16 @@ def get(tx: Connection, organization_id: str, group_id: str) -> GroupRecord:
     return record_of(row)
 
 
+def groups_after(tx: Connection, organization_id: str, *, after: str, limit: int) -> list[GroupRecord]:
+    """Return up to ``limit`` groups behind an id, oldest first."""
+    statement = (
+        SELECT_GROUPS.where(groups.c.organization_id == organization_id, groups.c.id > after)
+        .order_by(groups.c.id)
+        .limit(limit)
+    )
+    return [record_of(row) for row in tx.execute(statement).mappings()]
+
+
 def lock(tx: Connection, organization_id: str, group_id: str) -> GroupRecord:
     """Hold the group's row until the transaction ends, then read it. Raises NotFound."""
     if tx.dialect.name != "sqlite":  # which has one writer anyway

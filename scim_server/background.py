@@ -1,0 +1,39 @@
+"""What a serving process does beside answering: every so often, what is due (``operations.due``)."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+from flask import Flask
+
+from scim_server.app import create_app
+from scim_server.errors import Unavailable
+from scim_server.operations import due
+from scim_server.web.http import Services
+
+
+def create_served_app() -> Flask:
+    """Return the application of a worker process, with the thread that keeps its organizations up to date."""
+    app = create_app()
+    services: Services = app.extensions["scim_seats"]
+    if services.config.due_seconds:
+        threading.Thread(target=_keep_up, args=[services], name="due", daemon=True).start()
+    return app
+
+
+def _keep_up(services: Services) -> None:
+    """Do what is due, again and again; several processes may, for each step looks under its lock."""
+    pause = threading.Event()
+    while not pause.wait(services.config.due_seconds * random.uniform(0.5, 1.5)):
+        try:
+            done = {
+                key: count for key, count in due.run_all(services.database, services.clock()).items() if count
+            }
+        except Unavailable as error:
+            services.log.warning("due later", reason=error.detail)
+        except Exception as error:  # which must not end the thread
+            services.log.error("unexpected error", thread="due", exc_info=error)
+        else:
+            if done:
+                services.log.info("due", organizations=len(done), steps=sum(done.values()))

@@ -1,0 +1,97 @@
+"""``serve``, ``demo``, ``db`` and ``run-due``."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+
+import click
+
+from scim_server.cli.shared import as_json, database, database_of, show, upgrade_or_refuse
+from scim_server.config import Config
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--workers", default=2, show_default=True, type=click.IntRange(1, 256), help="Worker processes."
+)
+def serve(host: str, port: int, workers: int) -> None:
+    """Serve SCIM, the login hook and the Admin API until told to stop."""
+    config = Config.from_environment()
+    with database_of(config) as database:
+        upgrade_or_refuse(database)
+        threads = 1 if database.is_sqlite else 4
+    _serve(host, port, workers, threads)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535))
+def demo(host: str, port: int) -> None:
+    """Serve a demo organization; made at the first start, kept at the next."""
+    from pathlib import Path
+
+    from scim_server.cli import demo_organization
+
+    config = Config.from_environment()
+    with database_of(config) as opened:
+        upgrade_or_refuse(opened)
+        file = opened.engine.url.database if opened.is_sqlite else None
+        tokens = demo_organization.prepare(opened, Path(file or ".").parent / "demo-tokens.json")
+        threads = 1 if opened.is_sqlite else 4
+    demo_organization.introduce(f"http://{host}:{port}", tokens)
+    sys.stdout.flush()
+    _serve(host, port, 2, threads)
+
+
+def _serve(host: str, port: int, workers: int, threads: int) -> None:
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    Granian(
+        "scim_server.background:create_served_app",
+        factory=True,
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=threads,
+        respawn_failed_workers=True,
+        log_access=False,
+    ).serve()
+
+
+@click.group()
+def db() -> None:
+    """The database."""
+
+
+@db.command()
+def upgrade() -> None:
+    """Make the tables, or bring them up to date."""
+    from scim_server.store import schema
+
+    with database() as opened:
+        schema.upgrade(opened)
+    click.echo("The schema is current.", err=True)
+
+
+@click.command("run-due")
+@as_json
+def run_due(json_: bool) -> None:
+    """Do what is due: expired invitations and overrides, scheduled reductions, renewals.
+
+    For cron, where no server runs; a server does it by itself. Safe to run anywhere, any time.
+    """
+    from scim_server.operations import due
+
+    with database() as opened:
+        steps = due.run_all(opened, datetime.now(UTC))
+    done = [{"organization_id": one, "steps": count} for one, count in steps.items()]
+    show(
+        done,
+        json_,
+        "\n".join(f"{one['organization_id']}  {one['steps']}" for one in done) or "Nothing is due.",
+    )

@@ -1,0 +1,223 @@
+"""Importing people and groups row by row, and exporting everything of an organization."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from scim_server.call import Call
+from scim_server.errors import InvalidSyntax, NotUnique, ScimSeatsError
+from scim_server.operations import (
+    access,
+    audit,
+    groups,
+    invoices,
+    members,
+    organizations,
+    seat_rules,
+    seats,
+    users,
+)
+from scim_server.operations.listing import MAX_LIMIT, Page
+from scim_server.scim.patch import RelationChange
+from scim_server.scim.schemas import ENTERPRISE_URN, GROUP_URN, USER_URN
+from scim_server.scim.values import Json
+from scim_server.store import groups as group_store
+from scim_server.store import seat_rules as rule_store
+from scim_server.store import users as user_store
+
+LIST_SEPARATOR = ";"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a file: its line, and what it says of a user or a group.
+
+    ``groups`` (of a user, by id, externalId or name) and ``members`` (of a group, by
+    userName) are joined beside what the document itself says.
+    """
+
+    line: int
+    kind: str
+    document: Json
+    groups: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a row: created, known (it was there already) or refused, and why."""
+
+    line: int
+    outcome: str
+    reason: str | None = None
+
+
+def import_rows(tx: Connection, call: Call, rows: Sequence[Row]) -> list[Result]:
+    """Create what some rows describe, in one transaction; a row that is refused leaves no trace."""
+    return [_import(tx, call, row) for row in rows]
+
+
+def _import(tx: Connection, call: Call, row: Row) -> Result:
+    try:
+        with tx.begin_nested():
+            return Result(row.line, _create(tx, call, row))
+    except ScimSeatsError as error:
+        return Result(row.line, "refused", error.detail)
+
+
+def _create(tx: Connection, call: Call, row: Row) -> str:
+    is_user = row.kind == "user"
+    known = _known(tx, call, row)
+    if known is None:
+        create = users.create if is_user else groups.create
+        identifier = create(tx, call, row.document, None).id
+    else:
+        identifier = known
+    if is_user:
+        for group_id in _named_groups(tx, call, row.groups):
+            _join(tx, call, group_id, [identifier])
+    elif row.members:
+        _join(tx, call, identifier, _named_users(tx, call, row.members))
+    return "created" if known is None else "known"
+
+
+def _known(tx: Connection, call: Call, row: Row) -> str | None:
+    """Return the id of what is there already, so that the same file can be imported again."""
+    if row.kind == "user":
+        name = row.document.get("userName")
+        record = user_store.find_by_name(tx, call.organization_id, name) if isinstance(name, str) else None
+        return record.id if record else None
+    name = row.document.get("displayName")
+    found = group_store.find_named(tx, call.organization_id, [name]) if isinstance(name, str) else []
+    return found[0] if found else None
+
+
+def _named_groups(tx: Connection, call: Call, names: Sequence[str]) -> list[str]:
+    """Return the ids of groups; those that are not there yet are created."""
+    found = []
+    for name in names:
+        ids = group_store.find_named(tx, call.organization_id, [name])
+        found += ids or [groups.create(tx, call, {"schemas": [GROUP_URN], "displayName": name}, None).id]
+    return found
+
+
+def _named_users(tx: Connection, call: Call, names: Sequence[str]) -> list[str]:
+    found = []
+    for name in names:
+        record = user_store.find_by_name(tx, call.organization_id, name)
+        if record is None:
+            raise NotUnique(f"There is no user {name}; import the people before their groups.")
+        found.append(record.id)
+    return found
+
+
+def _join(tx: Connection, call: Call, group_id: str, ids: Sequence[str]) -> None:
+    change = RelationChange(cleared=False, added={identifier: {} for identifier in ids}, removed=set())
+    groups.join(tx, call, group_id, change)
+
+
+def row_of_csv(line: int, values: Mapping[str, str | None]) -> Row:
+    """Read a row of a CSV file by its header: the columns are SCIM's names, ``email`` and name parts.
+
+    Raises InvalidSyntax where it is neither a user nor a group.
+    """
+    given = {name: text.strip() for name, text in values.items() if name and text and text.strip()}
+    if "userName" in given:
+        return Row(line, "user", _user_of(given), groups=_list(given.get("groups")))
+    if "displayName" in given:
+        kept: Json = {name: given[name] for name in ("displayName", "externalId") if name in given}
+        return Row(line, "group", {"schemas": [GROUP_URN], **kept}, members=_list(given.get("members")))
+    raise InvalidSyntax("There is neither a userName nor a displayName in this row.")
+
+
+def row_of_json(line: int, document: Any) -> Row:
+    """Read a SCIM user or group. Raises InvalidSyntax where it is neither."""
+    if isinstance(document, dict) and "userName" in document:
+        return Row(line, "user", document)
+    if isinstance(document, dict) and "displayName" in document:
+        return Row(line, "group", document)
+    raise InvalidSyntax("There is neither a userName nor a displayName in this row.")
+
+
+def _user_of(given: Mapping[str, str]) -> Json:
+    plain = ("userName", "externalId", "displayName", "title", "userType", "preferredLanguage", "timezone")
+    document: Json = {
+        "schemas": [USER_URN],
+        **{name: given[name] for name in plain if name in given},
+        "active": given.get("active", "true").lower() not in ("false", "0", "no"),
+    }
+    name = {part: given[part] for part in ("givenName", "familyName", "formatted") if part in given}
+    if name:
+        document["name"] = name
+    if "email" in given:
+        document["emails"] = [{"value": given["email"], "primary": True}]
+    enterprise = ("employeeNumber", "department", "costCenter", "organization", "division")
+    work = {part: given[part] for part in enterprise if part in given}
+    if work:
+        document["schemas"].append(ENTERPRISE_URN)
+        document[ENTERPRISE_URN] = work
+    return document
+
+
+def _list(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(LIST_SEPARATOR) if part.strip())
+
+
+# -- export
+
+
+def export(tx: Connection, call: Call) -> Iterator[dict[str, Any]]:
+    """Yield everything of an organization, a line each: ``{"kind": …, "data": {…}}``; no secret is in it."""
+    yield {"kind": "organization", "data": organizations.get(tx, call)}
+    yield {"kind": "seats", "data": seats.overview(tx, call)}
+    yield from _users(tx, call)
+    yield from _groups(tx, call)
+    for kind, search in (
+        ("mapping", seat_rules.mappings),
+        ("invoice", invoices.search),
+        ("token", access.list_tokens),
+    ):
+        for item in _items(tx, call, search):
+            yield {"kind": kind, "data": item}
+    for item in _items(tx, call, audit.search, kind=None, subject_id=None):
+        yield {"kind": "event", "data": item}
+
+
+def _users(tx: Connection, call: Call) -> Iterator[dict[str, Any]]:
+    wanted = dict.fromkeys(("tier", "source", "status", "q", "group_id"))
+    for member in _items(tx, call, members.search, **wanted):
+        record = user_store.get(tx, call.organization_id, member["id"])
+        override = rule_store.override_of(tx, call.organization_id, record.id)
+        yield {
+            "kind": "member",
+            "data": {
+                **member,
+                "override": None if override is None else asdict(override),
+                "scim": orjson.loads(record.document),
+            },
+        }
+
+
+def _groups(tx: Connection, call: Call) -> Iterator[dict[str, Any]]:
+    after = ""
+    while found := group_store.groups_after(tx, call.organization_id, after=after, limit=MAX_LIMIT):
+        for record in found:
+            ids = [one.member_id for one in group_store.members(tx, call.organization_id, record.id)]
+            document = orjson.loads(record.document)
+            yield {"kind": "group", "data": {"id": record.id, "scim": document, "members": ids}}
+        after = found[-1].id
+
+
+def _items(tx: Connection, call: Call, search: Any, **wanted: Any) -> Iterator[dict[str, Any]]:
+    page = Page(MAX_LIMIT)
+    while True:
+        found = search(tx, call, page, **wanted)
+        yield from found.items
+        if found.next_cursor is None:
+            return
+        page = Page(MAX_LIMIT, found.next_cursor)

@@ -1,0 +1,227 @@
+"""The ``scim-server`` command as an operator uses it, in a process of its own where that is the point."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from scim_server.cli import cli, main
+
+
+@pytest.fixture
+def run(database, monkeypatch):
+    """Run a command on ``database``; return what it printed, decoded where it is JSON."""
+    monkeypatch.setenv("SCIM_DATABASE_URL", database.engine.url.render_as_string(hide_password=False))
+
+    def run_command(*arguments: object, fails: bool = False):
+        result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+        if fails:
+            assert result.exit_code != 0
+            return str(result.exception) or result.output
+        assert result.exit_code == 0, (result.output, result.exception)
+        return json.loads(result.stdout) if "--json" in arguments else result.stdout
+
+    return run_command
+
+
+@pytest.fixture
+def acme(run):
+    return run(
+        "organization", "create", "acme", "--plan", "team", "--seats", "premium=1", "--seats", "standard=2",
+        "--set", "min_total=0", "--json",
+    )  # fmt: skip
+
+
+def test_an_organization_is_created_shown_and_changed(run, acme):
+    assert acme["name"] == "acme"
+    assert run("organization", "show", "acme", "--json")["id"] == acme["id"]
+    assert "premium: 150.00 USD a month" in run("organization", "show", acme["id"])
+    changed = run("organization", "set", "acme", "group_mappings=on", "max_total=20", "--json")
+    assert (changed["group_mappings"], changed["max_total"]) == ("on", 20)
+    tiers = run("organization", "price", "acme", "premium=9900", "--json")
+    assert tiers[0]["month_price_minor"] == 9900
+    assert [one["name"] for one in run("organization", "list", "--json")] == ["acme"]
+
+
+def test_members_are_invited_seen_and_removed(run, acme):
+    invited = run("member", "invite", "acme", "ada", "--role", "admin", "--json")
+    assert (invited["status"], invited["role"]) == ("invited", "admin")
+    assert "ada" in run("member", "list", "acme")
+    assert run("member", "show", "acme", "ada", "--json")["seat"]["explain"]["rule"] == "C6"
+    assert run("member", "role", "acme", "ada", "owner", "--json")["role"] == "owner"
+    assert "last_owner_protected" in run("member", "remove", "acme", "ada", fails=True)
+    run("member", "invite", "acme", "ben")
+    run("member", "remove", "acme", "ben")
+    assert "ben" not in run("member", "list", "acme")
+
+
+def test_seats_are_seen_set_swapped_and_cleared(run, acme):
+    for name in ("ada", "ben", "cy", "dee"):
+        run("member", "invite", "acme", name)
+    assert "premium: 1 of 1 used, 0 wait" in run("seat", "list", "acme")
+    assert "1. dee waits for any" in run("seat", "waiting", "acme")
+    assert "No premium seat is free" in run("seat", "set", "acme", "ben", "premium", fails=True)
+    swapped = run("seat", "swap", "acme", "ada", "ben", "--json")
+    assert (swapped["a"]["tier"], swapped["b"]["tier"]) == ("standard", "premium")
+    given = run(
+        "seat", "set", "acme", "cy", "unassigned", "--expires-in", "2h", "--reason", "on leave", "--json"
+    )
+    assert given["override"]["reason"] == "on leave"
+    assert run("seat", "clear", "acme", "ben", "--json")["override"] is None
+    assert run("seat", "reprocess", "acme", "--dry-run") == "Nothing changes.\n"
+
+
+def test_mappings_name_groups_as_people_do(run, acme, tmp_path):
+    people = tmp_path / "people.csv"
+    people.write_text("userName,groups\nada,Staff\nben,Staff\n")
+    run("import", "acme", people)
+    run("organization", "set", "acme", "group_mappings=on")
+
+    preview = run("mapping", "set", "acme", "Staff", "standard", "--dry-run")
+    assert "premium -> standard (C4)" in preview
+    assert run("mapping", "list", "acme") == "\n"
+    assert "Staff -> standard" in run("mapping", "set", "acme", "Staff", "standard", "--priority", "1")
+    assert run("mapping", "list", "acme", "--json")[0]["priority"] == 1
+    assert "not mapped any more" in run("mapping", "delete", "acme", "Staff")
+
+
+def test_tokens_are_made_listed_rotated_and_revoked(run, acme):
+    made = run("token", "create", "acme", "--kind", "scim", "--name", "Okta", "--json")
+    [listed] = run("token", "list", "acme", "--json")
+    assert "token" not in listed
+    rotated = run("token", "rotate", "acme", made["id"], "--json")
+    assert rotated["token"] != made["token"]
+    run("token", "revoke", "acme", made["id"])
+    assert "revoked" in run("token", "list", "acme")
+    assert "no token" in run("token", "revoke", "acme", made["id"], fails=True)
+
+
+def test_what_is_due_is_done(run, acme, database):
+    assert run("run-due") == "Nothing is due.\n"
+    run("member", "invite", "acme", "ada")
+    past = datetime.now(UTC) - timedelta(days=1)
+    microseconds = int(past.timestamp() * 1_000_000)
+    with database.engine.begin() as tx:
+        tx.exec_driver_sql(f"UPDATE users SET invitation_expires_at = {microseconds}")
+        tx.exec_driver_sql(f"UPDATE organizations SET next_due_at = {microseconds}")
+
+    assert run("run-due", "--json") == [{"organization_id": acme["id"], "steps": 1}]
+    assert run("member", "list", "acme", "--json") == []
+
+
+# -- import and export
+
+PEOPLE = """userName,externalId,givenName,familyName,email,active,department,groups
+ada@example.com,00u1,Ada,Lovelace,ada@example.com,true,Engineering,Engineering;All
+ben@example.com,00u2,Ben,,ben@example.com,no,,All
+,00u3,Nobody,,,,,
+ada@example.com,00u4,Ada,Again,,,,
+"""
+
+
+def test_people_and_groups_are_imported_from_csv(run, acme, tmp_path):
+    people, teams = tmp_path / "people.csv", tmp_path / "teams.csv"
+    people.write_text(PEOPLE)
+    teams.write_text("displayName,members\nLeads,ada@example.com\nGhosts,nobody@example.com\n")
+
+    done = run("import", "acme", people, "--json")
+    more = run("import", "acme", teams, "--json")
+
+    report = Path(done["report"])
+    assert (done["created"], done["known"], done["refused"]) == (2, 1, 1)
+    assert [json.loads(line)["line"] for line in report.read_text().splitlines()] == [4]
+    assert (more["created"], more["refused"]) == (1, 1)
+    ada = run("member", "show", "acme", "ada@example.com", "--json")
+    assert {group["display_name"] for group in ada["groups"]} == {"Engineering", "All", "Leads"}
+    assert run("member", "show", "acme", "ben@example.com", "--json")["status"] == "suspended"
+
+
+def test_a_file_can_be_imported_again(run, acme, tmp_path):
+    people = tmp_path / "people.csv"
+    people.write_text(PEOPLE)
+    run("import", "acme", people)
+
+    done = run("import", "acme", people, "--json")
+
+    assert (done["created"], done["known"]) == (0, 3)
+
+
+def test_people_are_imported_from_ndjson(run, acme, tmp_path):
+    people = tmp_path / "people.ndjson"
+    lines = ['{"userName": "ada"}', '{"userName": []}', "{broken", "", '{"displayName": "Team"}', "[]"]
+    people.write_text("\n".join(lines))
+
+    done = run("import", "acme", people, "--json")
+
+    assert (done["created"], done["refused"]) == (2, 3)
+
+
+def test_an_interrupted_import_goes_on_where_it_stopped(run, acme, tmp_path):
+    people = tmp_path / "people.csv"
+    people.write_text("userName\n" + "".join(f"u{number}\n" for number in range(250)))
+    Path(f"{people}.progress").write_text("200")
+
+    done = run("import", "acme", people, "--resume", "--json")
+
+    assert done["created"] == 50
+    assert not Path(f"{people}.progress").exists()
+
+
+def test_everything_is_exported_and_no_secret(run, acme, tmp_path):
+    people = tmp_path / "people.csv"
+    people.write_text(PEOPLE)
+    run("import", "acme", people)
+    made = run("token", "create", "acme", "--kind", "scim", "--json")
+
+    text = run("export", "acme")
+
+    lines = [json.loads(line) for line in text.splitlines()]
+    kinds = [line["kind"] for line in lines]
+    assert kinds[0] == "organization"
+    assert (kinds.count("member"), kinds.count("group"), kinds.count("token")) == (2, 2, 1)
+    assert kinds.count("event") > 4
+    assert made["token"] not in text
+    assert "token_hash" not in text
+
+
+# -- what goes wrong
+
+
+def test_what_goes_wrong_is_one_line(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("SCIM_DATABASE_URL", f"sqlite:///{tmp_path}/x.sqlite3")
+    monkeypatch.setattr(sys, "argv", ["scim-server", "seat", "list", "nobody"])
+
+    with pytest.raises(SystemExit) as stopped:
+        main()
+
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == "Error: There is no organization nobody.\n"
+
+
+def test_every_command_has_help():
+    def walk(command, path):
+        result = CliRunner().invoke(cli, [*path, "--help"])
+        assert result.exit_code == 0
+        for name, sub in getattr(command, "commands", {}).items():
+            assert sub.help, (*path, name)
+            walk(sub, [*path, name])
+
+    walk(cli, [])
+
+
+def test_a_shared_database_is_upgraded_on_purpose_only(tmp_path):
+    """The embedded one is made by the command that finds it missing."""
+    environ = {**os.environ, "SCIM_DATABASE_URL": f"sqlite:///{tmp_path}/new.sqlite3"}
+    command = [sys.executable, "-c", "from scim_server.cli import main; main()", "organization", "list"]
+
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "new.sqlite3").exists()
