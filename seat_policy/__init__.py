@@ -70,6 +70,7 @@ from seat_policy.model import (
     UnmappedPolicy,
     can_use,
     seat_status,
+    setting_shapes,
     settings_as_values,
     settings_from,
 )
@@ -150,6 +151,7 @@ __all__ = [
     "renewal_of",
     "role_of",
     "seat_status",
+    "setting_shapes",
     "settings_as_values",
     "settings_from",
     "start_of",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
@@ -253,16 +253,32 @@ def settings_as_values(settings: Settings, tiers: Collection[str] = ()) -> dict[
     return {name: value.value if isinstance(value, StrEnum) else value for name, value in values.items()}
 
 
-def _choice(of: type[StrEnum]) -> Any:
+def setting_shapes() -> Mapping[str, Mapping[str, object]]:
+    """Return what each setting may be, as JSON Schema says it."""
+    return {name: reader.shape for name, reader in _READERS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """How a setting is read from a JSON value, and what that may be; the tiers are an organization's own."""
+
+    read: Callable[[object, Collection[str]], object]
+    shape: Mapping[str, object]
+
+    def __call__(self, value: object, tiers: Collection[str]) -> object:
+        return self.read(value, tiers)
+
+
+def _choice(of: type[StrEnum]) -> _Reader:
     def read(value: object, _tiers: Collection[str]) -> StrEnum:
         if not isinstance(value, str) or value not in list(of):
             raise ValueError(f"must be one of {', '.join(of)}")
         return of(value)
 
-    return read
+    return _Reader(read, {"type": "string", "enum": list(of)})
 
 
-def _whole(least: int, *, absent: str | None = None, maximum: int = 10_000_000) -> Any:
+def _whole(least: int, *, absent: str | None = None, maximum: int = 10_000_000) -> _Reader:
     def read(value: object, _tiers: Collection[str]) -> int | None:
         if absent is not None and value in (absent, None):
             return None
@@ -270,7 +286,9 @@ def _whole(least: int, *, absent: str | None = None, maximum: int = 10_000_000) 
             raise ValueError(f"must be a whole number from {least}" + (f", or {absent}" if absent else ""))
         return value
 
-    return read
+    number = {"type": "integer", "minimum": least, "maximum": maximum}
+    nothing = [{"type": "string", "enum": [absent]}, {"type": "null"}] if absent else []
+    return _Reader(read, {"anyOf": [number, *nothing]} if nothing else number)
 
 
 def _ceiling(value: object, tiers: Collection[str]) -> str | None:
@@ -287,20 +305,20 @@ def _flag(value: object, _tiers: Collection[str]) -> bool:
     return value
 
 
-_READERS: Mapping[str, Any] = {
+_READERS: Mapping[str, _Reader] = {
     "provisioning_mode": _choice(ProvisioningMode),
     "group_mappings": _choice(GroupMappings),
     "mapping_conflict": _choice(MappingConflict),
     "unmapped_policy": _choice(UnmappedPolicy),
     "mapping_lost_policy": _choice(MappingLostPolicy),
     "exhausted_policy": _choice(ExhaustedPolicy),
-    "default_ceiling": _ceiling,
+    "default_ceiling": _Reader(_ceiling, {"type": ["string", "null"]}),
     "override_policy": _choice(OverridePolicy),
     "min_total": _whole(0),
     "max_total": _whole(1, absent="none"),
     "reduction_effective": _choice(ReductionEffective),
     "removal_guard": _whole(1, absent="off"),
-    "named_tiers": _flag,
+    "named_tiers": _Reader(_flag, {"type": "boolean"}),
     "invitation_days": _whole(1, maximum=3650),
     "auto_purchase_monthly_cap": _whole(0),
 }

@@ -37,10 +37,11 @@ TEAM = Terms(Plan.TEAM, Billing.MONTHLY, date(2025, 1, 1), ZoneInfo("UTC"))
 CONTRACT = replace(TEAM, plan=Plan.ENTERPRISE, billing=Billing.ANNUAL)
 PRICES = {"premium": 15000, "standard": 3000}
 DAY = date(2025, 1, 15)
+DEFAULTS = Settings()
 LATER = Settings(reduction_effective=ReductionEffective.RENEWAL)
 
 
-def quote(before, *wanted, terms=TEAM, settings=Settings(), scheduled=None):
+def quote(before, *wanted, terms=TEAM, settings=DEFAULTS, scheduled=None):
     lines = [Wanted(tier, quantity) for tier, quantity in wanted]
     return offer(before, lines, terms, settings, PRICES, DAY, scheduled)
 

@@ -30,6 +30,7 @@ from seat_policy import Action, Role
 members = AdminBlueprint("members", __name__, description="Members and their seats")
 
 _QUOTE = QuoteSchema()
+_INVITABLE = [role for role in Role if role is not Role.PRIMARY_OWNER]
 
 
 class GroupReferenceSchema(Schema):
@@ -77,7 +78,7 @@ class InviteSchema(Schema):
     emails = fields.List(fields.Nested(EmailSchema), load_default=None, allow_none=True)
     name = fields.Nested(NameSchema, load_default=None, allow_none=True)
     displayName = fields.String(load_default=None, allow_none=True)
-    role = fields.String(load_default="user", validate=validate.OneOf(list(Role)))
+    role = fields.String(load_default="user", validate=validate.OneOf(_INVITABLE))
     tier = fields.String(load_default=None, allow_none=True)
     purchase = Flag(load_default=False)
 

@@ -11,7 +11,7 @@ from scim_server.web.admin.blueprint import AdminBlueprint
 from scim_server.web.admin.schemas import Instant
 from scim_server.web.authentication import needs
 from scim_server.web.http import look, perform
-from seat_policy import Action
+from seat_policy import Action, setting_shapes
 
 organization = AdminBlueprint("organization", __name__, description="The organization and its settings")
 
@@ -45,7 +45,11 @@ class OrganizationSchema(Schema):
 class SettingsSchema(Schema):
     """The settings to change; those that are not named stay."""
 
-    settings = fields.Dict(keys=fields.String(), required=True)
+    settings = fields.Dict(
+        keys=fields.String(),
+        required=True,
+        metadata={"properties": setting_shapes(), "additionalProperties": False},
+    )
 
 
 @organization.call("GET", "/organization")
