@@ -28,6 +28,7 @@ SENSIBLE = {
     "pool_size": ("2", 2),
     "pgbouncer": ("true", True),
     "durability": ("full", "full"),
+    "due_seconds": ("30", 30),
     "log_level": ("debug", "debug"),
     "trusted_proxies": ("1", 1),
 }

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection
-
 from scim_server.call import Call, Channel
 from scim_server.errors import Forbidden, InvalidSetting, NotFound, Unauthenticated
 from scim_server.events import TokenCreated, TokenRevoked, TokenRotated
@@ -24,6 +22,7 @@ from scim_server.scim.dialects import ClientSettings
 from scim_server.store import credentials as store
 from scim_server.store import event_log, users
 from scim_server.store.credentials import TokenRecord
+from scim_server.store.transaction import Transaction
 from seat_policy import Role, outranks
 
 KINDS = ("scim", "jit", "admin")
@@ -57,7 +56,7 @@ class Credential:
         return f"member:{self.member_id}" if self.member_id else f"token:{self.token_id}"
 
 
-def authenticate(tx: Connection, token: str, at: datetime) -> Credential:
+def authenticate(tx: Transaction, token: str, at: datetime) -> Credential:
     """Return what a token opens. Raises Unauthenticated, without a word on why.
 
     Tokens are 256 random bits, so a fast hash is enough, and looking the hash up in an
@@ -83,13 +82,13 @@ def authenticate(tx: Connection, token: str, at: datetime) -> Credential:
     )
 
 
-def record_use(tx: Connection, credential: Credential, at: datetime) -> None:
+def record_use(tx: Transaction, credential: Credential, at: datetime) -> None:
     """Remember that the token was used."""
     store.record_use(tx, credential.organization_id, credential.token_id, at)
 
 
 def create_token(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     *,
     kind: str,
@@ -127,7 +126,7 @@ def create_token(
 
 
 def _create_token(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     *,
     kind: str,
@@ -163,13 +162,13 @@ def _create_token(
     return {**_described(row), "token": token}
 
 
-def list_tokens(tx: Connection, call: Call, page: Page) -> Listing:
+def list_tokens(tx: Transaction, call: Call, page: Page) -> Listing:
     """Return a page of the organization's tokens, without their secrets."""
     found = store.tokens_after(tx, call.organization_id, after=page.after(), limit=page.limit + 1)
     return listing([_shown(record) for record in found], page)
 
 
-def rotate_token(tx: Connection, call: Call, token_id: str, *, key: str | None = None) -> dict[str, Any]:
+def rotate_token(tx: Transaction, call: Call, token_id: str, *, key: str | None = None) -> dict[str, Any]:
     """Give a token a new secret; the old one is worthless at once.
 
     Raises NotFound where there is no such token that holds, Forbidden where it can do more
@@ -187,7 +186,7 @@ def rotate_token(tx: Connection, call: Call, token_id: str, *, key: str | None =
     return once(tx, call, key, ["rotate", token_id], carry_out, forgets=("token",))
 
 
-def revoke_token(tx: Connection, call: Call, token_id: str) -> None:
+def revoke_token(tx: Transaction, call: Call, token_id: str) -> None:
     """Make a token worthless at once. Raises NotFound where there is none that still holds."""
     record = _held_token(tx, call, token_id)
     _refuse_more_than_the_caller(call, record.member_role if record.member_id else record.role)
@@ -209,7 +208,7 @@ def system_call(
     return Call(organization_id, actor, channel, at, request_id, base_url, dialects.INTEROP)
 
 
-def _held_token(tx: Connection, call: Call, token_id: str) -> TokenRecord:
+def _held_token(tx: Transaction, call: Call, token_id: str) -> TokenRecord:
     record = store.get(tx, call.organization_id, token_id)
     if record is None or record.revoked_at is not None:
         raise NotFound(f"There is no token {token_id[:100]} that is not revoked yet.")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection
-
 from scim_server.call import Call
 from scim_server.operations.listing import Listing, Page, listing
 from scim_server.store import event_log
+from scim_server.store.transaction import Transaction
 
 
-def search(tx: Connection, call: Call, page: Page, *, kind: str | None, subject_id: str | None) -> Listing:
+def search(tx: Transaction, call: Call, page: Page, *, kind: str | None, subject_id: str | None) -> Listing:
     """Return a page of everything that happened in the organization, oldest first."""
     logged = event_log.read(
         tx,

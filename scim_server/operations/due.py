@@ -12,8 +12,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import Connection
-
 from scim_server.call import Call, Channel
 from scim_server.events import TermRenewed
 from scim_server.ids import new_id
@@ -22,6 +20,7 @@ from scim_server.store import answers, billing, event_log, organizations, users
 from scim_server.store import seat_rules as rule_store
 from scim_server.store import seats as seat_store
 from scim_server.store.organizations import Organization
+from scim_server.store.transaction import Transaction
 from seat_policy import Plan, Pool, next_invoice, period_of, reduce_pools, renewal_of, start_of
 
 _BATCH = 200
@@ -80,12 +79,12 @@ def _expire(database: Transactions, call: Call) -> int:
     return steps
 
 
-def _next_boundary(tx: Connection, organization_id: str) -> datetime:
+def _next_boundary(tx: Transaction, organization_id: str) -> datetime:
     organization = organizations.get(tx, organization_id)
     return start_of(organization.terms, organization.billed_until)
 
 
-def _renew(tx: Connection, call: Call, boundary: datetime) -> int:
+def _renew(tx: Transaction, call: Call, boundary: datetime) -> int:
     """Begin the next period: reductions take effect, and what there is then is charged."""
     situation = seats.lock(tx, call)
     organization = organizations.get(tx, call.organization_id)
@@ -112,7 +111,7 @@ def _renew(tx: Connection, call: Call, boundary: datetime) -> int:
 
 
 def _reallocate(
-    tx: Connection, call: Call, organization: Organization, situation: seats.Situation
+    tx: Transaction, call: Call, organization: Organization, situation: seats.Situation
 ) -> list[Any]:
     """Bring the pools to what the next period begins with; a surplus moves down, the newest first."""
     pools = situation.rules.pools
@@ -133,7 +132,7 @@ def _reallocate(
 
 
 def _move_to(
-    tx: Connection, call: Call, situation: seats.Situation, allocated: dict[str, int], moving: list[str]
+    tx: Transaction, call: Call, situation: seats.Situation, allocated: dict[str, int], moving: list[str]
 ) -> list[Any]:
     delta = {
         pool.tier: allocated[pool.tier] - pool.allocated
@@ -146,7 +145,7 @@ def _move_to(
     return seats.settle_after_reduction(tx, call, situation, movers, delta)
 
 
-def _finish(tx: Connection, call: Call) -> None:
+def _finish(tx: Transaction, call: Call) -> None:
     """Tidy up, and note when something is due again."""
     situation = seats.lock(tx, call)
     organization = organizations.get(tx, call.organization_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import orjson
-from sqlalchemy import Connection
 
 from scim_server.call import Call
 from scim_server.errors import InvalidSetting, InvalidValue
@@ -16,9 +15,10 @@ from scim_server.scim.schemas import GROUP, USER, schema_from_json, with_extensi
 from scim_server.scim.values import Json
 from scim_server.store import event_log
 from scim_server.store import organizations as store
+from scim_server.store.transaction import Transaction
 
 
-def declare(tx: Connection, call: Call, resource_type: str, document: Json) -> Schema:
+def declare(tx: Transaction, call: Call, resource_type: str, document: Json) -> Schema:
     """Add a schema (RFC 7643 §7) to a resource type of the organization, or change the one of its URN.
 
     Changing one may add attributes and never take one away or give it another type: what is

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
 from scim_server.call import Call
 from scim_server.errors import InvalidValue
 from scim_server.events import Event, GroupChanged, GroupCreated, GroupDeleted
@@ -26,6 +24,7 @@ from scim_server.scim.values import Json
 from scim_server.store import event_log, seat_rules, users
 from scim_server.store import groups as store
 from scim_server.store.groups import GroupRecord, Membership
+from scim_server.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Difference:
         return [*self.left, *self.joined]
 
 
-def create(tx: Connection, call: Call, body: Json, projection: Projection | None) -> Rendered:
+def create(tx: Transaction, call: Call, body: Json, projection: Projection | None) -> Rendered:
     """Create a group with its members (RFC 7644 §3.3). Raises NotUnique where group names must be unique."""
     document = validation.for_creation(call.group_type, body, call.client, call.note)
     members = document.pop("members", [])
@@ -65,7 +64,7 @@ def create(tx: Connection, call: Call, body: Json, projection: Projection | None
 
 
 def replace(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     group_id: str,
     body: Json,
@@ -83,7 +82,7 @@ def replace(
 
 
 def patch(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     group_id: str,
     body: Json,
@@ -102,7 +101,7 @@ def patch(
     return _change(tx, call, record, before, patched.document, patched.relation, projection)
 
 
-def delete(tx: Connection, call: Call, group_id: str, if_match: Tags | None) -> None:
+def delete(tx: Transaction, call: Call, group_id: str, if_match: Tags | None) -> None:
     """Remove a group; who held a seat because of it is evaluated anew (RFC 7644 §3.6, seat rule B6)."""
     record = store.lock(tx, call.organization_id, group_id)
     require(if_match, record.version)
@@ -119,14 +118,14 @@ def delete(tx: Connection, call: Call, group_id: str, if_match: Tags | None) -> 
     event_log.append(tx, call, happened)
 
 
-def render(tx: Connection, call: Call, record: GroupRecord, projection: Projection) -> Rendered:
+def render(tx: Transaction, call: Call, record: GroupRecord, projection: Projection) -> Rendered:
     """Return a group as the client sees it; the members are read only where they are wanted."""
     members = store.members(tx, call.organization_id, record.id) if projection.wants("members") else []
     body = representation.group(call, record, members, projection)
     return representation.rendered(call, call.group_type, record, body)
 
 
-def change_members(tx: Connection, call: Call, group_id: str, change: RelationChange) -> Difference:
+def change_members(tx: Transaction, call: Call, group_id: str, change: RelationChange) -> Difference:
     """Bring the members of a group, whose row is locked, to what a change says."""
     if change.cleared:
         present = {member.member_id for member in store.members(tx, call.organization_id, group_id)}
@@ -140,14 +139,16 @@ def change_members(tx: Connection, call: Call, group_id: str, change: RelationCh
     return Difference(added.joined, left, added.skipped)
 
 
-def join(tx: Connection, call: Call, group_id: str, change: RelationChange) -> None:
+def join(tx: Transaction, call: Call, group_id: str, change: RelationChange) -> None:
     """Change the members of a group and nothing else of it."""
     record = store.lock(tx, call.organization_id, group_id)
     before = record.as_json()
     _change(tx, call, record, before, before, change, None)
 
 
-def seats_after(tx: Connection, call: Call, group_id: str, difference: Difference, cause: str) -> list[Event]:
+def seats_after(
+    tx: Transaction, call: Call, group_id: str, difference: Difference, cause: str
+) -> list[Event]:
     """Evaluate those who joined or left, where the group is mapped to a tier."""
     if not difference.touched or seat_rules.mapping(tx, call.organization_id, group_id) is None:
         return []
@@ -155,7 +156,7 @@ def seats_after(tx: Connection, call: Call, group_id: str, difference: Differenc
 
 
 def _change(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     record: GroupRecord,
     before: Json,
@@ -187,7 +188,7 @@ def _change(
 
 
 def _touch_members(
-    tx: Connection, call: Call, group_id: str, difference: Difference, *, renamed: bool
+    tx: Transaction, call: Call, group_id: str, difference: Difference, *, renamed: bool
 ) -> None:
     """Count up the versions of the users whose ``groups`` look different now."""
     concerned = set(difference.touched)
@@ -196,7 +197,7 @@ def _touch_members(
     users.touch(tx, call.organization_id, list(concerned))
 
 
-def _add(tx: Connection, call: Call, group_id: str, ids: Sequence[str]) -> Difference:
+def _add(tx: Transaction, call: Call, group_id: str, ids: Sequence[str]) -> Difference:
     if not ids:
         return Difference()
     known = store.known_members(tx, call.organization_id, ids)
@@ -211,7 +212,7 @@ def _add(tx: Connection, call: Call, group_id: str, ids: Sequence[str]) -> Diffe
 
 
 def _members_that_match(
-    tx: Connection, call: Call, group_id: str, expression: Expression, added: Collection[str]
+    tx: Transaction, call: Call, group_id: str, expression: Expression, added: Collection[str]
 ) -> set[str]:
     """Answer a value filter on members other than ``value eq``: the one case in which they are read."""
     known = store.known_members(tx, call.organization_id, added) if added else {}
@@ -230,7 +231,7 @@ def _changed(group_id: str, changed: tuple[str, ...], difference: Difference) ->
     return GroupChanged(group_id, changed, len(difference.joined), len(difference.left), difference.skipped)
 
 
-def _answer(tx: Connection, call: Call, group_id: str, projection: Projection | None) -> Rendered:
+def _answer(tx: Transaction, call: Call, group_id: str, projection: Projection | None) -> Rendered:
     record = store.get(tx, call.organization_id, group_id)
     if projection is None:
         return representation.rendered(call, call.group_type, record, None)

@@ -7,18 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection
 
 from scim_server.call import Call
 from scim_server.errors import InvalidSetting, KeyReused
 from scim_server.scim.values import format_date_time
 from scim_server.store import answers as store
+from scim_server.store.transaction import Transaction
 
 MAX_KEY_LENGTH = 255
 
 
 def once(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     key: str | None,
     request: Any,

@@ -7,8 +7,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
 from scim_server.call import Call
 from scim_server.errors import InvalidSetting
 from scim_server.events import AllocationChanged
@@ -19,6 +17,7 @@ from scim_server.store import organizations
 from scim_server.store import seats as seat_store
 from scim_server.store.billing import Invoice
 from scim_server.store.organizations import Organization
+from scim_server.store.transaction import Transaction
 from seat_policy import (
     PLAN_SETTINGS,
     Line,
@@ -42,7 +41,7 @@ PURCHASE, AUTOMATIC, RENEWAL = "purchase", "automatic", "renewal"
 
 
 def issue(
-    tx: Connection, call: Call, kind: str, lines: Sequence[Line], quote_id: str | None = None
+    tx: Transaction, call: Call, kind: str, lines: Sequence[Line], quote_id: str | None = None
 ) -> Invoice:
     """Write an invoice under the next number. The organization is locked already."""
     return store.insert_invoice(
@@ -57,7 +56,7 @@ def issue(
     )
 
 
-def charge_automatically(tx: Connection, call: Call, bought: Mapping[str, int]) -> AllocationChanged:
+def charge_automatically(tx: Transaction, call: Call, bought: Mapping[str, int]) -> AllocationChanged:
     """Charge for seats that nobody ordered one by one; the pools are raised by the caller."""
     organization = organizations.get(tx, call.organization_id)
     pools = seat_store.rules(tx, call.organization_id).pools
@@ -82,7 +81,7 @@ def allocation_changed(invoice: Invoice, before: Sequence[Pool], after: Sequence
     )
 
 
-def bought_automatically_this_month(tx: Connection, call: Call) -> int:
+def bought_automatically_this_month(tx: Transaction, call: Call) -> int:
     """Return how many seats were bought by themselves in this calendar month of the billing time zone."""
     terms = organizations.get(tx, call.organization_id).terms
     first = start_of(terms, local_day(terms, call.at).replace(day=1))
@@ -90,12 +89,12 @@ def bought_automatically_this_month(tx: Connection, call: Call) -> int:
     return sum(line.quantity for invoice in issued for line in invoice.lines)
 
 
-def prices(tx: Connection, call: Call) -> dict[str, int]:
+def prices(tx: Transaction, call: Call) -> dict[str, int]:
     """Return what a seat of each tier costs for a month, in minor units."""
     return {tier.tier: tier.month_price_minor for tier in organizations.tiers(tx, call.organization_id)}
 
 
-def search(tx: Connection, call: Call, page: Page) -> Listing:
+def search(tx: Transaction, call: Call, page: Page) -> Listing:
     """Return a page of invoices, oldest first."""
     place = page.position()
     after = 0 if place is None else place[0]
@@ -107,12 +106,12 @@ def search(tx: Connection, call: Call, page: Page) -> Listing:
     return Listing(shown_ones, cursor([found[page.limit - 1].number]) if has_more else None)
 
 
-def get(tx: Connection, call: Call, invoice_id: str) -> dict[str, Any]:
+def get(tx: Transaction, call: Call, invoice_id: str) -> dict[str, Any]:
     """Return an invoice. Raises NotFound."""
     return shown(store.invoice(tx, call.organization_id, invoice_id))
 
 
-def following(tx: Connection, call: Call) -> dict[str, Any]:
+def following(tx: Transaction, call: Call) -> dict[str, Any]:
     """Return what the next period or renewal will cost as things stand, line by line."""
     organization = organizations.get(tx, call.organization_id)
     rules = seat_store.rules(tx, call.organization_id)

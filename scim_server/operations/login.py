@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection
-
 from scim_server.call import Call
 from scim_server.errors import NotUnique, SeatLimitReached
 from scim_server.events import Event, GroupChanged
@@ -19,13 +17,14 @@ from scim_server.store import groups as group_store
 from scim_server.store import seats as seat_store
 from scim_server.store import users as store
 from scim_server.store.database import LostRace
+from scim_server.store.transaction import Transaction
 from scim_server.store.users import UserRecord
 from seat_policy import ProvisioningMode, Source, Status
 
 _PROFILE = ("userName", "externalId", "displayName", "name", "emails")
 
 
-def sign_in(tx: Connection, call: Call, body: Json) -> dict[str, Any]:
+def sign_in(tx: Transaction, call: Call, body: Json) -> dict[str, Any]:
     """Find or create the member, take over the groups that the login asserts, and decide.
 
     ``groups`` holds ids, externalIds or display names; absent says nothing of groups.
@@ -44,7 +43,7 @@ def sign_in(tx: Connection, call: Call, body: Json) -> dict[str, Any]:
     return _decision(record, created=False)
 
 
-def _known(tx: Connection, call: Call, body: Json) -> UserRecord | None:
+def _known(tx: Transaction, call: Call, body: Json) -> UserRecord | None:
     """Find the member by userName, or by externalId where the name has changed since."""
     record = store.find_by_name(tx, call.organization_id, body["userName"])
     if record is None and body.get("externalId"):
@@ -52,7 +51,7 @@ def _known(tx: Connection, call: Call, body: Json) -> UserRecord | None:
     return record
 
 
-def _first_login(tx: Connection, call: Call, situation: Situation, body: Json) -> dict[str, Any]:
+def _first_login(tx: Transaction, call: Call, situation: Situation, body: Json) -> dict[str, Any]:
     if situation.settings.provisioning_mode is not ProvisioningMode.JIT:
         return _refusal("not_provisioned")
     document = validation.for_creation(
@@ -87,7 +86,7 @@ class _Unmapped(Exception):
     """``unmapped_policy: remove`` and a first login without any mapped group: nothing of it is to stay."""
 
 
-def _take_over_groups(tx: Connection, call: Call, user_id: str, names: Sequence[str]) -> None:
+def _take_over_groups(tx: Transaction, call: Call, user_id: str, names: Sequence[str]) -> None:
     """Make the asserted groups the member's only ones, and evaluate them anew where that changed anything."""
     asserted = set(_groups_named(tx, call, names))
     present = set(group_store.ids_of_member(tx, call.organization_id, user_id))
@@ -110,7 +109,7 @@ def _take_over_groups(tx: Connection, call: Call, user_id: str, names: Sequence[
     event_log.append(tx, call, happened)
 
 
-def _groups_named(tx: Connection, call: Call, names: Sequence[str]) -> list[str]:
+def _groups_named(tx: Transaction, call: Call, names: Sequence[str]) -> list[str]:
     """Return the ids of the groups that a login names by id, externalId or display name; others are unknown here."""
     return group_store.find_named(tx, call.organization_id, names) if names else []
 

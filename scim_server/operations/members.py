@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection
 
 from scim_server.call import Call
 from scim_server.errors import (
@@ -42,6 +41,7 @@ from scim_server.store import members as store
 from scim_server.store import seats as seat_store
 from scim_server.store.seat_rules import Override
 from scim_server.store.seats import status_of
+from scim_server.store.transaction import Transaction
 from scim_server.store.users import GroupReference, UserRecord
 from seat_policy import (
     NO_SEAT,
@@ -58,7 +58,7 @@ from seat_policy import (
 
 
 def search(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     page: Page,
     *,
@@ -84,7 +84,7 @@ def search(
     return listing([described(record, groups.get(record.id, [])) for record in records], page)
 
 
-def get(tx: Connection, call: Call, member_id: str) -> dict[str, Any]:
+def get(tx: Transaction, call: Call, member_id: str) -> dict[str, Any]:
     """Return one member. Raises NotFound."""
     record = users.get(tx, call.organization_id, member_id)
     groups = users.groups_of(tx, call.organization_id, [member_id]).get(member_id, [])
@@ -92,7 +92,7 @@ def get(tx: Connection, call: Call, member_id: str) -> dict[str, Any]:
 
 
 def invite(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     profile: Json,
     *,
@@ -113,7 +113,7 @@ def invite(
     )
 
 
-def accept(tx: Connection, call: Call, member_id: str) -> dict[str, Any]:
+def accept(tx: Transaction, call: Call, member_id: str) -> dict[str, Any]:
     """Make an invited person an active member; for an active one this changes nothing."""
     record = users.lock(tx, call.organization_id, member_id)
     if status_of_record(record) is Status.SUSPENDED:
@@ -126,7 +126,7 @@ def accept(tx: Connection, call: Call, member_id: str) -> dict[str, Any]:
     return get(tx, call, member_id)
 
 
-def change_role(tx: Connection, call: Call, member_id: str, role: str) -> dict[str, Any]:
+def change_role(tx: Transaction, call: Call, member_id: str, role: str) -> dict[str, Any]:
     """Give a member a role by hand. Raises OwnerProtected, ManagedByMapping, Forbidden.
 
     There is one primary owner: making somebody else it makes the former one an owner, and only
@@ -148,7 +148,7 @@ def change_role(tx: Connection, call: Call, member_id: str, role: str) -> dict[s
     return get(tx, call, member_id)
 
 
-def remove(tx: Connection, call: Call, member_id: str) -> None:
+def remove(tx: Transaction, call: Call, member_id: str) -> None:
     """Remove a member, or revoke an invitation; the seat is free, and there is no credit (seat rule B6)."""
     groups.lock_groups_of(tx, call.organization_id, member_id)
     record = users.lock(tx, call.organization_id, member_id, to_delete=True)
@@ -158,7 +158,7 @@ def remove(tx: Connection, call: Call, member_id: str) -> None:
     _forget(tx, call, record, "revoked" if record.invited else None)
 
 
-def expire_invitation(tx: Connection, call: Call, member_id: str) -> None:
+def expire_invitation(tx: Transaction, call: Call, member_id: str) -> None:
     """Take an invitation back that nobody accepted in time; does nothing where it is gone or accepted."""
     groups.lock_groups_of(tx, call.organization_id, member_id)
     try:
@@ -217,7 +217,7 @@ def _refuse_role(call: Call, role: str) -> None:
 
 
 def _invite(
-    tx: Connection, call: Call, profile: Json, role: Role, tier: str | None, *, purchase: bool
+    tx: Transaction, call: Call, profile: Json, role: Role, tier: str | None, *, purchase: bool
 ) -> dict[str, Any]:
     document = validation.for_creation(call.user_type, profile, call.client, call.note)
     user_id = new_id()
@@ -253,7 +253,7 @@ def _invite(
 
 
 def _seat_invited(
-    tx: Connection, call: Call, invited: Member, tier: str | None, *, purchase: bool
+    tx: Transaction, call: Call, invited: Member, tier: str | None, *, purchase: bool
 ) -> list[Event]:
     situation = seats.lock(tx, call)
     wanted = tier or _tier_to_buy(situation, call, purchase=purchase)
@@ -293,7 +293,7 @@ def _tier_to_buy(situation: Situation, call: Call, *, purchase: bool) -> str | N
 # -- roles and removal
 
 
-def _mapped_roles(tx: Connection, call: Call, member_id: str) -> list[Role]:
+def _mapped_roles(tx: Transaction, call: Call, member_id: str) -> list[Role]:
     situation = seats.situation_of(seat_store.rules(tx, call.organization_id))
     if not situation.maps_groups:
         return []
@@ -302,7 +302,7 @@ def _mapped_roles(tx: Connection, call: Call, member_id: str) -> list[Role]:
 
 
 def _make_primary_owner(
-    tx: Connection, call: Call, record: UserRecord, former: UserRecord | None
+    tx: Transaction, call: Call, record: UserRecord, former: UserRecord | None
 ) -> dict[str, Any]:
     if former is not None and former.id == record.id:
         return get(tx, call, record.id)
@@ -320,14 +320,14 @@ def _make_primary_owner(
     return get(tx, call, record.id)
 
 
-def _set_role(tx: Connection, call: Call, record: UserRecord, role: Role) -> list[Event]:
+def _set_role(tx: Transaction, call: Call, record: UserRecord, role: Role) -> list[Event]:
     if record.role == role and record.own_role == role:
         return []
     users.set_own_role(tx, call.organization_id, record.id, role.value, role.value)
     return [RoleChanged(record.id, record.role, role.value, "hand")]
 
 
-def _forget(tx: Connection, call: Call, record: UserRecord, invitation: str | None) -> None:
+def _forget(tx: Transaction, call: Call, record: UserRecord, invitation: str | None) -> None:
     user_name = record.as_json()["userName"]
     gone: Event = (
         UserDeleted(record.id, user_name)

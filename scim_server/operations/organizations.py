@@ -8,8 +8,6 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import Connection
-
 from scim_server.call import Call
 from scim_server.errors import InvalidSetting
 from scim_server.events import OrganizationCreated, PriceChanged, SettingsChanged
@@ -20,6 +18,7 @@ from scim_server.store import event_log
 from scim_server.store import organizations as store
 from scim_server.store import seats as seat_store
 from scim_server.store.organizations import Organization, Tier
+from scim_server.store.transaction import Transaction
 from seat_policy import (
     ANY,
     PLAN_SETTINGS,
@@ -43,7 +42,7 @@ _TIER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 
 
 def create(
-    tx: Connection,
+    tx: Transaction,
     *,
     name: str,
     plan: str,
@@ -88,23 +87,23 @@ def create(
     return get(tx, call)
 
 
-def find(tx: Connection, name_or_id: str) -> dict[str, Any] | None:
+def find(tx: Transaction, name_or_id: str) -> dict[str, Any] | None:
     """Return an organization by its name or its id."""
     found = store.find(tx, name_or_id)
     return None if found is None else _described(tx, found)
 
 
-def list_all(tx: Connection) -> list[dict[str, Any]]:
+def list_all(tx: Transaction) -> list[dict[str, Any]]:
     """Return all organizations, by name."""
     return [_described(tx, organization) for organization in store.all_organizations(tx)]
 
 
-def get(tx: Connection, call: Call) -> dict[str, Any]:
+def get(tx: Transaction, call: Call) -> dict[str, Any]:
     """Return the caller's organization with every setting, defaults included."""
     return _described(tx, store.get(tx, call.organization_id))
 
 
-def change_settings(tx: Connection, call: Call, values: Mapping[str, object]) -> dict[str, Any]:
+def change_settings(tx: Transaction, call: Call, values: Mapping[str, object]) -> dict[str, Any]:
     """Change some seat settings and evaluate everybody whom that concerns (seat rules B3, B6)."""
     rules = seat_store.lock_rules(tx, call.organization_id)
     tiers = [pool.tier for pool in rules.pools]
@@ -124,7 +123,7 @@ def change_settings(tx: Connection, call: Call, values: Mapping[str, object]) ->
     return get(tx, call)
 
 
-def set_prices(tx: Connection, call: Call, prices: Mapping[str, int]) -> dict[str, Any]:
+def set_prices(tx: Transaction, call: Call, prices: Mapping[str, int]) -> dict[str, Any]:
     """Change what seats cost from now on, in minor units for a month; what was charged stays."""
     seat_store.lock_rules(tx, call.organization_id)
     known = {tier.tier: tier.month_price_minor for tier in store.tiers(tx, call.organization_id)}
@@ -137,7 +136,7 @@ def set_prices(tx: Connection, call: Call, prices: Mapping[str, int]) -> dict[st
     return get(tx, call)
 
 
-def _described(tx: Connection, organization: Organization) -> dict[str, Any]:
+def _described(tx: Transaction, organization: Organization) -> dict[str, Any]:
     rules = seat_store.rules(tx, organization.id)
     tiers = store.tiers(tx, organization.id)
     names = [tier.tier for tier in tiers]

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection
-
 from scim_server.call import Call
 from scim_server.errors import ConfirmationRequired, InvalidSetting, NotFound, PurchaseRefused, QuoteStale
 from scim_server.events import Event, ReductionCancelled, ReductionScheduled
@@ -22,6 +20,7 @@ from scim_server.store import seats as seat_store
 from scim_server.store.billing import Invoice, Quote, ScheduledReduction
 from scim_server.store.organizations import Organization
 from scim_server.store.seat_rules import Override
+from scim_server.store.transaction import Transaction
 from seat_policy import (
     Line,
     LineKind,
@@ -66,7 +65,7 @@ class Shop:
 
 
 def quote(
-    tx: Connection, call: Call, lines: Sequence[Mapping[str, Any]], *, key: str | None = None
+    tx: Transaction, call: Call, lines: Sequence[Mapping[str, Any]], *, key: str | None = None
 ) -> dict[str, Any]:
     """Say what a purchase or a reduction would cost; nothing is bought (the first of two steps).
 
@@ -81,7 +80,7 @@ def quote(
     return once(tx, call, key, ["quote", list(lines)], carry_out)
 
 
-def quote_for_member(tx: Connection, call: Call, member_id: str | None, tier: str) -> dict[str, Any]:
+def quote_for_member(tx: Transaction, call: Call, member_id: str | None, tier: str) -> dict[str, Any]:
     """Say what the seat would cost that a member cannot get because none is free (None: a new member)."""
     situation = seats.lock(tx, call)
     shop = _shop(tx, call, situation)
@@ -89,7 +88,7 @@ def quote_for_member(tx: Connection, call: Call, member_id: str | None, tier: st
     return _stored_quote(tx, call, shop, made, member_id=member_id, tier=tier)
 
 
-def confirm(tx: Connection, call: Call, quote_id: str, *, accept: bool, key: str | None) -> dict[str, Any]:
+def confirm(tx: Transaction, call: Call, quote_id: str, *, accept: bool, key: str | None) -> dict[str, Any]:
     """Buy what was quoted, charge for it and serve the queue, all at once (the second step).
 
     Raises ConfirmationRequired without an explicit yes or without a key, QuoteStale where
@@ -113,7 +112,7 @@ def confirm(tx: Connection, call: Call, quote_id: str, *, accept: bool, key: str
     return once(tx, call, key, ["confirm", quote_id], carry_out)
 
 
-def buy_for(tx: Connection, call: Call, situation: Situation, held: str | None, tier: str) -> Bought:
+def buy_for(tx: Transaction, call: Call, situation: Situation, held: str | None, tier: str) -> Bought:
     """Charge for the seat that somebody is to get.
 
     Who holds a lower tier trades that seat in and pays the difference (seat rule B6). The
@@ -123,12 +122,12 @@ def buy_for(tx: Connection, call: Call, situation: Situation, held: str | None, 
     return _charge(tx, call, shop, _offer_for(shop, call, held, tier))
 
 
-def scheduled(tx: Connection, call: Call) -> dict[str, Any]:
+def scheduled(tx: Transaction, call: Call) -> dict[str, Any]:
     """Return the reductions that wait for the end of the period."""
     return {"items": [_scheduled_shown(one) for one in store.scheduled(tx, call.organization_id)]}
 
 
-def cancel_scheduled(tx: Connection, call: Call, reduction_id: str) -> None:
+def cancel_scheduled(tx: Transaction, call: Call, reduction_id: str) -> None:
     """Take a scheduled reduction back. Raises NotFound."""
     seats.lock(tx, call)
     if not store.unschedule(tx, call.organization_id, reduction_id):
@@ -146,7 +145,7 @@ def allocation_delta(before: Sequence[Pool], after: Sequence[Pool]) -> dict[str,
 # -- offers
 
 
-def _shop(tx: Connection, call: Call, situation: Situation) -> Shop:
+def _shop(tx: Transaction, call: Call, situation: Situation) -> Shop:
     return Shop(
         organizations.get(tx, call.organization_id),
         situation,
@@ -189,7 +188,7 @@ def _offer_for(shop: Shop, call: Call, held: str | None, tier: str) -> Offer:
     return _offer_of(shop, call, [Wanted(tier, 1)])
 
 
-def _offer_again(tx: Connection, shop: Shop, call: Call, quoted: Quote) -> Offer | None:
+def _offer_again(tx: Transaction, shop: Shop, call: Call, quoted: Quote) -> Offer | None:
     """Make the offer of a quote as of now; None where it cannot be made any more."""
     if quoted.tier is not None:
         return _offer_for(shop, call, _held_by(tx, call, quoted.member_id), quoted.tier)
@@ -197,7 +196,7 @@ def _offer_again(tx: Connection, shop: Shop, call: Call, quoted: Quote) -> Offer
     return _offer_of(shop, call, wanted)
 
 
-def _held_by(tx: Connection, call: Call, member_id: str | None) -> str | None:
+def _held_by(tx: Transaction, call: Call, member_id: str | None) -> str | None:
     if member_id is None:
         return None
     members = seat_store.members(tx, call.organization_id, [member_id], with_mappings=False)
@@ -217,7 +216,7 @@ def _refuse_stale(shop: Shop, call: Call, quoted: Quote) -> None:
 
 
 def _stored_quote(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     shop: Shop,
     made: Offer,
@@ -239,7 +238,7 @@ def _stored_quote(
     return _quote_shown(shop, call, quoted, made)
 
 
-def _carry_out(tx: Connection, call: Call, shop: Shop, quoted: Quote, made: Offer) -> dict[str, Any]:
+def _carry_out(tx: Transaction, call: Call, shop: Shop, quoted: Quote, made: Offer) -> dict[str, Any]:
     bought = _charge(tx, call, shop, made, quoted.id)
     happened = [*bought.happened, *_schedule(tx, call, shop, made.lines)]
     if not bought.allocated:
@@ -258,7 +257,7 @@ def _carry_out(tx: Connection, call: Call, shop: Shop, quoted: Quote, made: Offe
     return invoices.shown(bought.invoice)
 
 
-def _charge(tx: Connection, call: Call, shop: Shop, made: Offer, quote_id: str | None = None) -> Bought:
+def _charge(tx: Transaction, call: Call, shop: Shop, made: Offer, quote_id: str | None = None) -> Bought:
     invoice = invoices.issue(tx, call, invoices.PURCHASE, made.lines, quote_id)
     return Bought(
         situation=replace(shop.situation, rules=replace(shop.situation.rules, pools=made.pools)),
@@ -268,7 +267,7 @@ def _charge(tx: Connection, call: Call, shop: Shop, made: Offer, quote_id: str |
     )
 
 
-def _schedule(tx: Connection, call: Call, shop: Shop, lines: Sequence[Line]) -> list[Event]:
+def _schedule(tx: Transaction, call: Call, shop: Shop, lines: Sequence[Line]) -> list[Event]:
     """Store the reductions among some lines that wait for the end of the period."""
     end = period_of(shop.organization.terms, call.at).end
     happened: list[Event] = []

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection
 
 from scim_server.call import Call
 from scim_server.errors import InvalidCount, InvalidPath, InvalidValue
@@ -28,6 +27,7 @@ from scim_server.store import users as user_store
 from scim_server.store.groups import GroupRecord, Membership
 from scim_server.store.search import Found, Order, Place, Record
 from scim_server.store.tables import instant_of, microseconds_of
+from scim_server.store.transaction import Transaction
 from scim_server.store.users import GroupReference, UserRecord
 
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
@@ -64,7 +64,7 @@ class Limits:
 
 
 def get(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     resource_type: ResourceType,
     resource_id: str,
@@ -84,7 +84,7 @@ def get(
     return groups.render(tx, call, record, projection)
 
 
-def search(tx: Connection, call: Call, query: Query, limits: Limits) -> bytes:
+def search(tx: Transaction, call: Call, query: Query, limits: Limits) -> bytes:
     """Return the ListResponse of a query, joined from the stored texts of its resources.
 
     Raises InvalidFilter, InvalidValue (``sortBy``), InvalidCount, InvalidCursor, ExpiredCursor.
@@ -94,7 +94,7 @@ def search(tx: Connection, call: Call, query: Query, limits: Limits) -> bytes:
     return _search_by_index(tx, call, query, limits)
 
 
-def _search_by_index(tx: Connection, call: Call, query: Query, limits: Limits) -> bytes:
+def _search_by_index(tx: Transaction, call: Call, query: Query, limits: Limits) -> bytes:
     """Answer ``startIndex`` and ``count``; values out of range are brought into it (RFC 7644 §3.4.2.4)."""
     start = min(max(query.start_index, 1), MAX_INDEX)
     wanted = limits.default_page if query.count is None else min(max(query.count, 0), limits.max_page)
@@ -109,7 +109,7 @@ def _search_by_index(tx: Connection, call: Call, query: Query, limits: Limits) -
     )
 
 
-def _search_by_cursor(tx: Connection, call: Call, query: Query, limits: Limits) -> bytes:
+def _search_by_cursor(tx: Transaction, call: Call, query: Query, limits: Limits) -> bytes:
     """Answer ``cursor`` and ``count``: a page behind the place that the cursor seals (RFC 9865 §2)."""
     count = limits.default_page if query.count is None else max(query.count, 0)
     if count > limits.max_page:
@@ -148,7 +148,7 @@ class _Search:
     expression: Expression | None
     order: Order | None
 
-    def page(self, tx: Connection, offset: int, limit: int) -> Found:
+    def page(self, tx: Transaction, offset: int, limit: int) -> Found:
         return store.find(
             tx,
             self.call.organization_id,
@@ -160,7 +160,7 @@ class _Search:
             base_url=self.call.base_url,
         )
 
-    def behind(self, tx: Connection, place: Place | None, limit: int) -> Found:
+    def behind(self, tx: Transaction, place: Place | None, limit: int) -> Found:
         return store.find_behind(
             tx,
             self.call.organization_id,
@@ -223,7 +223,7 @@ def sort_path(resource_type: ResourceType, text: str) -> AttributePath:
 
 
 def _type_after_type(
-    tx: Connection, call: Call, searches: Sequence[_Search], offset: int, wanted: int
+    tx: Transaction, call: Call, searches: Sequence[_Search], offset: int, wanted: int
 ) -> tuple[list[Hit], int]:
     hits: list[Hit] = []
     total = 0
@@ -236,7 +236,7 @@ def _type_after_type(
 
 
 def _sorted_over_types(
-    tx: Connection, call: Call, searches: Sequence[_Search], query: Query, offset: int, wanted: int
+    tx: Transaction, call: Call, searches: Sequence[_Search], query: Query, offset: int, wanted: int
 ) -> tuple[list[Hit], int]:
     found = [search_.page(tx, 0, offset + wanted) for search_ in searches]
     hits = _in_order([hit for one in found for hit in _hits(one)], query)
@@ -280,7 +280,7 @@ def _fingerprint(query: Query) -> str:
     return hashlib.sha256(asked).hexdigest()
 
 
-def _texts(tx: Connection, call: Call, query: Query, records: Sequence[Record]) -> list[bytes]:
+def _texts(tx: Transaction, call: Call, query: Query, records: Sequence[Record]) -> list[bytes]:
     """Return the JSON texts of records, with one look-up for all groups and one for all members."""
     by_type = {
         resource_type.name: projection.of(resource_type, query.attributes, query.excluded)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection
-
 from scim_server.call import Call
 from scim_server.errors import OwnerProtected
 from scim_server.events import Event, RoleChanged
 from scim_server.store import users as store
+from scim_server.store.transaction import Transaction
 from scim_server.store.users import UserRecord
 from seat_policy import Member, Role, role_of
 
 OWNERS = (Role.OWNER, Role.PRIMARY_OWNER)
 
 
-def follow_groups(tx: Connection, call: Call, members: Sequence[Member]) -> list[Event]:
+def follow_groups(tx: Transaction, call: Call, members: Sequence[Member]) -> list[Event]:
     """Bring the roles of members in line with the mappings of their groups; the highest counts.
 
     The last owner stays one, whatever happens to groups.
@@ -36,7 +35,7 @@ def follow_groups(tx: Connection, call: Call, members: Sequence[Member]) -> list
     return happened
 
 
-def refuse_to_lose(tx: Connection, call: Call, record: UserRecord) -> None:
+def refuse_to_lose(tx: Transaction, call: Call, record: UserRecord) -> None:
     """Raise OwnerProtected where a member may be neither suspended, removed nor made less: the primary
     owner, and the last owner."""
     if record.role == Role.PRIMARY_OWNER:
@@ -61,7 +60,7 @@ def _mapped_role(member: Member) -> Role:
     return role_of(member.own_role, [mapping.role for mapping in member.mappings if mapping.role])
 
 
-def _others(tx: Connection, call: Call, ids: set[str]) -> bool:
+def _others(tx: Transaction, call: Call, ids: set[str]) -> bool:
     """Whether there is an active owner beside some."""
     owners = store.with_role(tx, call.organization_id, OWNERS)
     return any(owner.active and not owner.invited and owner.id not in ids for owner in owners)

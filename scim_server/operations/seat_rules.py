@@ -7,8 +7,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection
-
 from scim_server.call import Call
 from scim_server.errors import (
     InvalidSetting,
@@ -29,6 +27,7 @@ from scim_server.store import seat_rules as store
 from scim_server.store import seats as seat_store
 from scim_server.store.seat_rules import Override, StoredMapping
 from scim_server.store.seats import Reservation
+from scim_server.store.transaction import Transaction
 from seat_policy import (
     UNASSIGNED,
     Member,
@@ -44,7 +43,7 @@ from seat_policy import (
 )
 
 
-def seat_of(tx: Connection, call: Call, member_id: str) -> dict[str, Any]:
+def seat_of(tx: Transaction, call: Call, member_id: str) -> dict[str, Any]:
     """Return a member's seat and why it is this one: the rule, the mappings that matched, the place in the queue."""
     record = users.get(tx, call.organization_id, member_id)
     situation = seats.situation_of(seat_store.rules(tx, call.organization_id))
@@ -68,7 +67,7 @@ def seat_of(tx: Connection, call: Call, member_id: str) -> dict[str, Any]:
 
 
 def set_override(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     member_id: str,
     *,
@@ -107,7 +106,7 @@ def set_override(
 
 
 def clear_override(
-    tx: Connection, call: Call, member_id: str, cause: str = "override_cleared"
+    tx: Transaction, call: Call, member_id: str, cause: str = "override_cleared"
 ) -> dict[str, Any]:
     """Let the rules decide about a member again; without an override this changes nothing."""
     situation, member = _locked(tx, call, member_id)
@@ -119,7 +118,7 @@ def clear_override(
     return seat_of(tx, call, member_id)
 
 
-def swap(tx: Connection, call: Call, a: str, b: str) -> dict[str, Any]:
+def swap(tx: Transaction, call: Call, a: str, b: str) -> dict[str, Any]:
     """Exchange the tiers of two members at once; both become overrides and no free seat is needed.
 
     Raises NothingToSwap where both hold the same, or one is suspended.
@@ -146,14 +145,14 @@ def swap(tx: Connection, call: Call, a: str, b: str) -> dict[str, Any]:
     return {"a": seat_of(tx, call, a), "b": seat_of(tx, call, b)}
 
 
-def expire_override(tx: Connection, call: Call, member_id: str) -> None:
+def expire_override(tx: Transaction, call: Call, member_id: str) -> None:
     """Clear an override whose time has come; does nothing where it is gone or was prolonged."""
     override = store.override_of(tx, call.organization_id, member_id)
     if override is not None and override.expires_at is not None and override.expires_at <= call.at:
         clear_override(tx, call, member_id, "override_expired")
 
 
-def expire_reservations(tx: Connection, call: Call) -> None:
+def expire_reservations(tx: Transaction, call: Call) -> None:
     """Give the seats to the queue that were kept for an action which did not come."""
     situation = seats.lock(tx, call)
     kept = [one for one in situation.rules.reservations if one.until > call.at]
@@ -163,14 +162,14 @@ def expire_reservations(tx: Connection, call: Call) -> None:
     event_log.append(tx, call, seats.serve(tx, call, situation, "reservation_expired"))
 
 
-def mappings(tx: Connection, call: Call, page: Page) -> Listing:
+def mappings(tx: Transaction, call: Call, page: Page) -> Listing:
     """Return the mappings from groups to tiers."""
     stored = store.mappings(tx, call.organization_id, after=page.after(), limit=page.limit + 1)
     return listing([_mapping_shown(mapping) for mapping in stored], page, key="group_id")
 
 
 def set_mapping(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     group_id: str,
     *,
@@ -191,7 +190,7 @@ def set_mapping(
     return _change_mapping(tx, call, situation, group_id, before, after, dry_run=dry_run)
 
 
-def delete_mapping(tx: Connection, call: Call, group_id: str, *, dry_run: bool) -> dict[str, Any]:
+def delete_mapping(tx: Transaction, call: Call, group_id: str, *, dry_run: bool) -> dict[str, Any]:
     """Forget a group's mapping and evaluate its members at once. Raises NotFound where there is none."""
     groups.lock(tx, call.organization_id, group_id)
     situation = seats.lock(tx, call)
@@ -202,7 +201,7 @@ def delete_mapping(tx: Connection, call: Call, group_id: str, *, dry_run: bool) 
 
 
 def _change_mapping(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     situation: Situation,
     group_id: str,
@@ -232,7 +231,7 @@ def _change_mapping(
     return {} if after is None else _mapping_shown(after)
 
 
-def _write(tx: Connection, call: Call, group_id: str, after: StoredMapping | None) -> None:
+def _write(tx: Transaction, call: Call, group_id: str, after: StoredMapping | None) -> None:
     if after is None:
         store.delete_mapping(tx, call.organization_id, group_id)
         return
@@ -247,7 +246,7 @@ def _write(tx: Connection, call: Call, group_id: str, after: StoredMapping | Non
     )
 
 
-def _locked(tx: Connection, call: Call, member_id: str) -> tuple[Situation, Member]:
+def _locked(tx: Transaction, call: Call, member_id: str) -> tuple[Situation, Member]:
     """Hold the member and the pools; return both as the policy sees them. Raises NotFound.
 
     Only owners touch the seat of the primary owner (seat rule B8).
@@ -265,7 +264,7 @@ def _check_expiry(call: Call, expires_at: datetime | None) -> None:
         raise InvalidSetting("expires_at must be in the future.")
 
 
-def _without_own_reservations(tx: Connection, call: Call, situation: Situation) -> Situation:
+def _without_own_reservations(tx: Transaction, call: Call, situation: Situation) -> Situation:
     """Free the seats that were kept for this action of this administrator, and those kept too long."""
     before = situation.rules.reservations
     kept = [one for one in before if one.actor != call.actor and one.until > call.at]
@@ -273,7 +272,7 @@ def _without_own_reservations(tx: Connection, call: Call, situation: Situation) 
 
 
 def _reserve(
-    tx: Connection, call: Call, situation: Situation, member: Member, seconds: int
+    tx: Transaction, call: Call, situation: Situation, member: Member, seconds: int
 ) -> tuple[Situation, SeatReserved]:
     """Keep the seat that a member is about to give up for the next action of this administrator."""
     tier = str(member.seat.tier)
@@ -285,7 +284,7 @@ def _reserve(
 
 
 def _with_reservations(
-    tx: Connection, call: Call, situation: Situation, kept: Sequence[Reservation]
+    tx: Transaction, call: Call, situation: Situation, kept: Sequence[Reservation]
 ) -> Situation:
     before = situation.rules.reservations
     for tier in sorted({one.tier for one in (*before, *kept)}):

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
 from scim_server.call import Call
 from scim_server.errors import InvalidSetting, SeatLimitReached
 from scim_server.events import Event, OverrideSet, SeatChanged, SeatsHeld
@@ -22,6 +20,7 @@ from scim_server.store import held as held_store
 from scim_server.store import seats as store
 from scim_server.store.held import HeldEvent
 from scim_server.store.seat_rules import Override
+from scim_server.store.transaction import Transaction
 from seat_policy import (
     ANY,
     PLAN_SETTINGS,
@@ -83,7 +82,7 @@ class Decision:
     automatic: Mapping[str, int]
 
 
-def lock(tx: Connection, call: Call) -> Situation:
+def lock(tx: Transaction, call: Call) -> Situation:
     """Hold the organization's pools until the transaction ends; every seat change starts here."""
     return situation_of(store.lock_rules(tx, call.organization_id))
 
@@ -112,7 +111,7 @@ def check_tier(situation: Situation, tier: str, *, allow_unassigned: bool = True
 
 
 def seat_new_member(
-    tx: Connection, call: Call, member: Member, cause: str, *, is_in_groups: bool = False
+    tx: Transaction, call: Call, member: Member, cause: str, *, is_in_groups: bool = False
 ) -> list[Event]:
     """Give somebody who has just been created the seat that the policy says (seat rules B5, B6).
 
@@ -132,7 +131,7 @@ def seat_new_member(
 
 
 def place_new_member(
-    tx: Connection, call: Call, decision: Decision, member: Member, cause: str
+    tx: Transaction, call: Call, decision: Decision, member: Member, cause: str
 ) -> list[Event]:
     """Store the seat of somebody who has none on record yet, and what else a decision changes."""
     outcome = decision.outcome
@@ -146,7 +145,7 @@ def place_new_member(
     return happened + events_of(outcome.changes, cause)
 
 
-def reconcile_members(tx: Connection, call: Call, member_ids: Sequence[str], cause: str) -> list[Event]:
+def reconcile_members(tx: Transaction, call: Call, member_ids: Sequence[str], cause: str) -> list[Event]:
     """Evaluate some members anew and serve the queue with what comes free (seat rule B5)."""
     if not member_ids:
         return []
@@ -155,7 +154,7 @@ def reconcile_members(tx: Connection, call: Call, member_ids: Sequence[str], cau
     return settle(tx, call, situation, members, cause)
 
 
-def after_new_settings(tx: Connection, call: Call, changed: AbstractSet[str]) -> list[Event]:
+def after_new_settings(tx: Transaction, call: Call, changed: AbstractSet[str]) -> list[Event]:
     """Evaluate everybody after settings changed (seat rule B6, "mappings switched on").
 
     Switching mappings off takes nothing away: who held a seat by mapping keeps it by default.
@@ -176,7 +175,7 @@ def keeping_seats(situation: Situation) -> Situation:
     return replace(situation, settings=keeping)
 
 
-def release(tx: Connection, call: Call, member_id: str, cause: str) -> list[Event]:
+def release(tx: Transaction, call: Call, member_id: str, cause: str) -> list[Event]:
     """Take the seat of somebody who is about to be removed and give it to the queue (seat rule B6)."""
     situation = lock(tx, call)
     [member] = store.members(tx, call.organization_id, [member_id], with_mappings=False)
@@ -184,7 +183,7 @@ def release(tx: Connection, call: Call, member_id: str, cause: str) -> list[Even
 
 
 def settle_after_reduction(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     situation: Situation,
     movers: Sequence[Member],
@@ -218,13 +217,13 @@ def settle_after_reduction(
     return events_of(changes, "reduction")
 
 
-def serve(tx: Connection, call: Call, situation: Situation, cause: str) -> list[Event]:
+def serve(tx: Transaction, call: Call, situation: Situation, cause: str) -> list[Event]:
     """Give free seats to those who wait for them."""
     return settle(tx, call, situation, [], cause)
 
 
 def settle(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     situation: Situation,
     members: Sequence[Member],
@@ -242,7 +241,7 @@ def settle(
 
 
 def decide(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     situation: Situation,
     members: Sequence[Member],
@@ -272,7 +271,7 @@ def decide(
 
 
 def carry_out(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     situation: Situation,
     decision: Decision,
@@ -302,7 +301,7 @@ def carry_out(
 
 
 def give(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     situation: Situation,
     member: Member,
@@ -319,7 +318,7 @@ def give(
     return [OverrideSet(member.id, member.override, override.tier, override.reason), *changed]
 
 
-def _charge(tx: Connection, call: Call, decision: Decision) -> list[Event]:
+def _charge(tx: Transaction, call: Call, decision: Decision) -> list[Event]:
     """Charge for the seats that were bought by themselves."""
     if not decision.automatic:
         return []
@@ -331,7 +330,7 @@ def seat_after(outcome: Outcome, member: Member) -> Seat:
     return next((change.after for change in outcome.changes if change.member_id == member.id), member.seat)
 
 
-def _hold(tx: Connection, call: Call, outcome: Outcome, members: Sequence[Member], cause: str) -> SeatsHeld:
+def _hold(tx: Transaction, call: Call, outcome: Outcome, members: Sequence[Member], cause: str) -> SeatsHeld:
     held = HeldEvent(
         id=new_id(),
         cause=cause,
@@ -360,7 +359,7 @@ def changes_shown(outcome: Outcome) -> list[dict[str, Any]]:
     ]
 
 
-def reprocess(tx: Connection, call: Call, *, dry_run: bool) -> dict[str, Any]:
+def reprocess(tx: Transaction, call: Call, *, dry_run: bool) -> dict[str, Any]:
     """Evaluate everybody who has no override anew, in the order in which they joined (seat rule B6).
 
     ``dry_run`` only says what would change.
@@ -398,7 +397,7 @@ def _differs(before: Seat, after: Seat) -> bool:
     return (before.tier, before.source, before.desired) != (after.tier, after.source, after.desired)
 
 
-def overview(tx: Connection, call: Call) -> dict[str, Any]:
+def overview(tx: Transaction, call: Call) -> dict[str, Any]:
     """Return each tier's seats, highest rank first, and how many wait for it."""
     rules = store.rules(tx, call.organization_id)
     waiting = store.waiting_counts(tx, call.organization_id)
@@ -421,7 +420,7 @@ def overview(tx: Connection, call: Call) -> dict[str, Any]:
     }
 
 
-def waiting(tx: Connection, call: Call, page: Page) -> Listing:
+def waiting(tx: Transaction, call: Call, page: Page) -> Listing:
     """Return the queue in the order in which it is served (seat rule B5.3)."""
     place = page.position() or [0, -1, 0, ""]
     if len(place) != 4:
@@ -446,7 +445,7 @@ def waiting(tx: Connection, call: Call, page: Page) -> Listing:
     return Listing(items[: page.limit], cursor([ahead + page.limit, *last.place]))
 
 
-def history(tx: Connection, call: Call, page: Page, member_id: str | None) -> Listing:
+def history(tx: Transaction, call: Call, page: Page, member_id: str | None) -> Listing:
     """Return the seat events, oldest first."""
     logged = event_log.read(
         tx,

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection
 
 from scim_server.call import Call
 from scim_server.errors import InvalidSyntax, NotUnique, ScimSeatsError
@@ -29,6 +28,7 @@ from scim_server.scim.values import Json
 from scim_server.store import groups as group_store
 from scim_server.store import seat_rules as rule_store
 from scim_server.store import users as user_store
+from scim_server.store.transaction import Transaction
 
 LIST_SEPARATOR = ";"
 
@@ -57,12 +57,12 @@ class Result:
     reason: str | None = None
 
 
-def import_rows(tx: Connection, call: Call, rows: Sequence[Row]) -> list[Result]:
+def import_rows(tx: Transaction, call: Call, rows: Sequence[Row]) -> list[Result]:
     """Create what some rows describe, in one transaction; a row that is refused leaves no trace."""
     return [_import(tx, call, row) for row in rows]
 
 
-def _import(tx: Connection, call: Call, row: Row) -> Result:
+def _import(tx: Transaction, call: Call, row: Row) -> Result:
     try:
         with tx.begin_nested():
             return Result(row.line, _create(tx, call, row))
@@ -70,7 +70,7 @@ def _import(tx: Connection, call: Call, row: Row) -> Result:
         return Result(row.line, "refused", error.detail)
 
 
-def _create(tx: Connection, call: Call, row: Row) -> str:
+def _create(tx: Transaction, call: Call, row: Row) -> str:
     is_user = row.kind == "user"
     known = _known(tx, call, row)
     if known is None:
@@ -86,7 +86,7 @@ def _create(tx: Connection, call: Call, row: Row) -> str:
     return "created" if known is None else "known"
 
 
-def _known(tx: Connection, call: Call, row: Row) -> str | None:
+def _known(tx: Transaction, call: Call, row: Row) -> str | None:
     """Return the id of what is there already, so that the same file can be imported again."""
     if row.kind == "user":
         name = row.document.get("userName")
@@ -97,7 +97,7 @@ def _known(tx: Connection, call: Call, row: Row) -> str | None:
     return found[0] if found else None
 
 
-def _named_groups(tx: Connection, call: Call, names: Sequence[str]) -> list[str]:
+def _named_groups(tx: Transaction, call: Call, names: Sequence[str]) -> list[str]:
     """Return the ids of groups; those that are not there yet are created."""
     found = []
     for name in names:
@@ -106,7 +106,7 @@ def _named_groups(tx: Connection, call: Call, names: Sequence[str]) -> list[str]
     return found
 
 
-def _named_users(tx: Connection, call: Call, names: Sequence[str]) -> list[str]:
+def _named_users(tx: Transaction, call: Call, names: Sequence[str]) -> list[str]:
     found = []
     for name in names:
         record = user_store.find_by_name(tx, call.organization_id, name)
@@ -116,7 +116,7 @@ def _named_users(tx: Connection, call: Call, names: Sequence[str]) -> list[str]:
     return found
 
 
-def _join(tx: Connection, call: Call, group_id: str, ids: Sequence[str]) -> None:
+def _join(tx: Transaction, call: Call, group_id: str, ids: Sequence[str]) -> None:
     change = RelationChange(cleared=False, added={identifier: {} for identifier in ids}, removed=set())
     groups.join(tx, call, group_id, change)
 
@@ -171,7 +171,7 @@ def _list(text: str | None) -> tuple[str, ...]:
 # -- export
 
 
-def export(tx: Connection, call: Call) -> Iterator[dict[str, Any]]:
+def export(tx: Transaction, call: Call) -> Iterator[dict[str, Any]]:
     """Yield everything of an organization, a line each: ``{"kind": …, "data": {…}}``; no secret is in it."""
     yield {"kind": "organization", "data": organizations.get(tx, call)}
     yield {"kind": "seats", "data": seats.overview(tx, call)}
@@ -188,7 +188,7 @@ def export(tx: Connection, call: Call) -> Iterator[dict[str, Any]]:
         yield {"kind": "event", "data": item}
 
 
-def _users(tx: Connection, call: Call) -> Iterator[dict[str, Any]]:
+def _users(tx: Transaction, call: Call) -> Iterator[dict[str, Any]]:
     wanted = dict.fromkeys(("tier", "source", "status", "q", "group_id"))
     for member in _items(tx, call, members.search, **wanted):
         record = user_store.get(tx, call.organization_id, member["id"])
@@ -203,7 +203,7 @@ def _users(tx: Connection, call: Call) -> Iterator[dict[str, Any]]:
         }
 
 
-def _groups(tx: Connection, call: Call) -> Iterator[dict[str, Any]]:
+def _groups(tx: Transaction, call: Call) -> Iterator[dict[str, Any]]:
     after = ""
     while found := group_store.groups_after(tx, call.organization_id, after=after, limit=MAX_LIMIT):
         for record in found:
@@ -213,7 +213,7 @@ def _groups(tx: Connection, call: Call) -> Iterator[dict[str, Any]]:
         after = found[-1].id
 
 
-def _items(tx: Connection, call: Call, search: Any, **wanted: Any) -> Iterator[dict[str, Any]]:
+def _items(tx: Transaction, call: Call, search: Any, **wanted: Any) -> Iterator[dict[str, Any]]:
     page = Page(MAX_LIMIT)
     while True:
         found = search(tx, call, page, **wanted)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection
-
 from scim_server.call import Call
 from scim_server.events import Event, UserChanged, UserCreated, UserDeleted
 from scim_server.ids import new_id
@@ -21,11 +19,12 @@ from scim_server.store import event_log, groups
 from scim_server.store import users as store
 from scim_server.store.indexing import named_tier
 from scim_server.store.seats import status_of
+from scim_server.store.transaction import Transaction
 from scim_server.store.users import UserRecord
 from seat_policy import NO_SEAT, Member, Role, Source
 
 
-def create(tx: Connection, call: Call, body: Json, wanted: Projection | None) -> Rendered:
+def create(tx: Transaction, call: Call, body: Json, wanted: Projection | None) -> Rendered:
     """Create a user and give them the seat that the policy says (RFC 7644 §3.3).
 
     Raises NotUnique where the userName is taken, SeatLimitReached under ``exhausted_policy: reject``.
@@ -40,7 +39,7 @@ def create(tx: Connection, call: Call, body: Json, wanted: Projection | None) ->
 
 
 def add(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     document: Json,
     *,
@@ -83,7 +82,7 @@ def add(
 
 
 def replace(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     user_id: str,
     body: Json,
@@ -99,7 +98,7 @@ def replace(
 
 
 def patch(
-    tx: Connection,
+    tx: Transaction,
     call: Call,
     user_id: str,
     body: Json,
@@ -114,7 +113,7 @@ def patch(
     return _change(tx, call, record, before, patched.document, wanted)
 
 
-def delete(tx: Connection, call: Call, user_id: str, if_match: Tags | None) -> None:
+def delete(tx: Transaction, call: Call, user_id: str, if_match: Tags | None) -> None:
     """Remove a user, their memberships and their override; the seat goes to the queue (RFC 7644 §3.6)."""
     groups.lock_groups_of(tx, call.organization_id, user_id)
     record = store.lock(tx, call.organization_id, user_id, to_delete=True)
@@ -124,7 +123,7 @@ def delete(tx: Connection, call: Call, user_id: str, if_match: Tags | None) -> N
     event_log.append(tx, call, [removed, *remove(tx, call, user_id, "user_deleted")])
 
 
-def remove(tx: Connection, call: Call, user_id: str, cause: str) -> list[Event]:
+def remove(tx: Transaction, call: Call, user_id: str, cause: str) -> list[Event]:
     """Take a user, who is locked, out of all groups and off the seat, and forget them."""
     left = groups.remove_from_all(tx, call.organization_id, user_id)
     groups.touch(tx, call.organization_id, left, call.at)
@@ -134,7 +133,7 @@ def remove(tx: Connection, call: Call, user_id: str, cause: str) -> list[Event]:
 
 
 def _change(
-    tx: Connection, call: Call, record: UserRecord, before: Json, after: Json, wanted: Projection | None
+    tx: Transaction, call: Call, record: UserRecord, before: Json, after: Json, wanted: Projection | None
 ) -> Rendered:
     """Store what differs; where nothing does, neither version nor time stamps move."""
     password_hash = after.pop("password", None)
@@ -147,7 +146,7 @@ def _change(
     return _answer(tx, call, record.id, wanted)
 
 
-def _store_change(tx: Connection, call: Call, user_id: str, before: Json, after: Json) -> None:
+def _store_change(tx: Transaction, call: Call, user_id: str, before: Json, after: Json) -> None:
     store.replace_document(tx, call.organization_id, user_id, call.user_type, before, after, at=call.at)
     happened: list[Event] = [_changed(call, user_id, before, after)]
     if is_active(before) != is_active(after):
@@ -181,7 +180,7 @@ def changed_attributes(before: Json, after: Json) -> tuple[str, ...]:
     return tuple(sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)))
 
 
-def _leaver(tx: Connection, call: Call, document: Json) -> UserRecord | None:
+def _leaver(tx: Transaction, call: Call, document: Json) -> UserRecord | None:
     """Find the inactive user whom a POST means to bring back, by userName or externalId."""
     found = store.find_by_name(tx, call.organization_id, document["userName"])
     if found is None and "externalId" in document:
@@ -190,20 +189,20 @@ def _leaver(tx: Connection, call: Call, document: Json) -> UserRecord | None:
 
 
 def _restore(
-    tx: Connection, call: Call, leaver: UserRecord, body: Json, wanted: Projection | None
+    tx: Transaction, call: Call, leaver: UserRecord, body: Json, wanted: Projection | None
 ) -> Rendered:
     call.note("restore_inactive")
     return replace(tx, call, leaver.id, {"active": True, **body}, None, wanted)
 
 
-def _answer(tx: Connection, call: Call, user_id: str, wanted: Projection | None) -> Rendered:
+def _answer(tx: Transaction, call: Call, user_id: str, wanted: Projection | None) -> Rendered:
     record = store.get(tx, call.organization_id, user_id)
     if wanted is None:
         return representation.rendered(call, call.user_type, record, None)
     return render(tx, call, record, wanted)
 
 
-def render(tx: Connection, call: Call, record: UserRecord, wanted: Projection) -> Rendered:
+def render(tx: Transaction, call: Call, record: UserRecord, wanted: Projection) -> Rendered:
     """Return a user as the client sees them; the groups are read only where they are wanted."""
     references = (
         store.groups_of(tx, call.organization_id, [record.id]).get(record.id, [])

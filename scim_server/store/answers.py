@@ -6,30 +6,36 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from scim_server.store.database import LostRace
+from scim_server.store.prepared import Prepared
 from scim_server.store.tables import Instant, idempotent_answers
+from scim_server.store.transaction import Transaction
 
-_GET = select(idempotent_answers.c.request_hash, idempotent_answers.c.answer).where(
-    idempotent_answers.c.organization_id == bindparam("organization_id"),
-    idempotent_answers.c.key == bindparam("key"),
+_GET = Prepared(
+    select(idempotent_answers.c.request_hash, idempotent_answers.c.answer).where(
+        idempotent_answers.c.organization_id == bindparam("organization_id"),
+        idempotent_answers.c.key == bindparam("key"),
+    )
 )
-_FORGET = delete(idempotent_answers).where(
-    idempotent_answers.c.organization_id == bindparam("organization_id"),
-    idempotent_answers.c.created_at <= bindparam("before", type_=Instant()),
+_FORGET = Prepared(
+    delete(idempotent_answers).where(
+        idempotent_answers.c.organization_id == bindparam("organization_id"),
+        idempotent_answers.c.created_at <= bindparam("before", type_=Instant()),
+    )
 )
 
 
-def find(tx: Connection, organization_id: str, key: str) -> tuple[str, Any] | None:
+def find(tx: Transaction, organization_id: str, key: str) -> tuple[str, Any] | None:
     """Return the hash of the request that came with a key, and what it was answered."""
     row = tx.execute(_GET, {"organization_id": organization_id, "key": key}).one_or_none()
     return None if row is None else (row.request_hash, orjson.loads(row.answer))
 
 
 def keep(
-    tx: Connection, organization_id: str, key: str, request_hash: str, answer: Any, at: datetime
+    tx: Transaction, organization_id: str, key: str, request_hash: str, answer: Any, at: datetime
 ) -> None:
     """Store an answer. Raises LostRace where the same request was carried out at the same moment."""
     row = {
@@ -45,6 +51,6 @@ def keep(
         raise LostRace from error
 
 
-def forget(tx: Connection, organization_id: str, before: datetime) -> None:
+def forget(tx: Transaction, organization_id: str, before: datetime) -> None:
     """Delete the answers that were given before an instant."""
     tx.execute(_FORGET, {"organization_id": organization_id, "before": before})

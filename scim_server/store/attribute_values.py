@@ -6,24 +6,30 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, delete, insert
+from sqlalchemy import bindparam, delete, insert
 
+from scim_server.store.prepared import Prepared
 from scim_server.store.tables import attribute_values
+from scim_server.store.transaction import Transaction
 
-_INSERT = insert(attribute_values)
-_DELETE_ALL = delete(attribute_values).where(
-    attribute_values.c.organization_id == bindparam("organization_id"),
-    attribute_values.c.resource_id == bindparam("resource_id"),
+_INSERT = Prepared(insert(attribute_values))
+_DELETE_ALL = Prepared(
+    delete(attribute_values).where(
+        attribute_values.c.organization_id == bindparam("organization_id"),
+        attribute_values.c.resource_id == bindparam("resource_id"),
+    )
 )
-_DELETE_ONE = _DELETE_ALL.where(
-    attribute_values.c.attribute == bindparam("of_attribute"),
-    attribute_values.c.ordinal == bindparam("at_ordinal"),
+_DELETE_ONE = Prepared(
+    _DELETE_ALL.statement.where(
+        attribute_values.c.attribute == bindparam("of_attribute"),
+        attribute_values.c.ordinal == bindparam("at_ordinal"),
+    )
 )
 
 Row = dict[str, Any]
 
 
-def insert_rows(tx: Connection, organization_id: str, resource_id: str, rows: Sequence[Row]) -> None:
+def insert_rows(tx: Transaction, organization_id: str, resource_id: str, rows: Sequence[Row]) -> None:
     """Store the rows of a resource that has none of them yet."""
     if rows:
         tx.execute(
@@ -41,7 +47,7 @@ def insert_rows(tx: Connection, organization_id: str, resource_id: str, rows: Se
 
 
 def replace_rows(
-    tx: Connection, organization_id: str, resource_id: str, *, before: Sequence[Row], after: Sequence[Row]
+    tx: Transaction, organization_id: str, resource_id: str, *, before: Sequence[Row], after: Sequence[Row]
 ) -> None:
     """Write what differs; a PATCH of an unrelated attribute writes nothing here."""
     gone = [row for row in before if row not in after]
@@ -61,6 +67,6 @@ def replace_rows(
     insert_rows(tx, organization_id, resource_id, [row for row in after if row not in before])
 
 
-def delete_rows(tx: Connection, organization_id: str, resource_id: str) -> None:
+def delete_rows(tx: Transaction, organization_id: str, resource_id: str) -> None:
     """Remove all rows of a resource."""
     tx.execute(_DELETE_ALL, {"organization_id": organization_id, "resource_id": resource_id})

@@ -8,10 +8,12 @@ from datetime import date, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, update
+from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, update
 
 from scim_server.errors import NotFound
+from scim_server.store.prepared import Prepared
 from scim_server.store.tables import Instant, invoices, organizations, quotes, scheduled_reductions
+from scim_server.store.transaction import Transaction
 from seat_policy import Line, LineKind
 
 
@@ -59,57 +61,65 @@ class ScheduledReduction:
     created_at: datetime
 
 
-_GET_QUOTE = select(quotes).where(
-    quotes.c.organization_id == bindparam("organization_id"), quotes.c.id == bindparam("id")
+_GET_QUOTE = Prepared(
+    select(quotes).where(
+        quotes.c.organization_id == bindparam("organization_id"), quotes.c.id == bindparam("id")
+    )
 )
-_FORGET_QUOTES = delete(quotes).where(
-    quotes.c.organization_id == bindparam("organization_id"),
-    quotes.c.expires_at <= bindparam("before", type_=Instant()),
+_FORGET_QUOTES = Prepared(
+    delete(quotes).where(
+        quotes.c.organization_id == bindparam("organization_id"),
+        quotes.c.expires_at <= bindparam("before", type_=Instant()),
+    )
 )
-_NEXT_NUMBER = (
+_NEXT_NUMBER = Prepared(
     update(organizations)
     .where(organizations.c.id == bindparam("in_organization"))
     .values(invoice_count=organizations.c.invoice_count + 1)
     .returning(organizations.c.invoice_count, organizations.c.currency)
 )
 _of_organization = invoices.c.organization_id == bindparam("organization_id")
-_GET_INVOICE = select(invoices).where(_of_organization, invoices.c.id == bindparam("id"))
-_INVOICES_AFTER = (
+_GET_INVOICE = Prepared(select(invoices).where(_of_organization, invoices.c.id == bindparam("id")))
+_INVOICES_AFTER = Prepared(
     select(invoices)
     .where(_of_organization, invoices.c.number > bindparam("after"))
     .order_by(invoices.c.number)
     .limit(bindparam("limit"))
 )
-_OF_KIND_SINCE = select(invoices).where(
-    _of_organization,
-    invoices.c.kind == bindparam("kind"),
-    invoices.c.issued_at >= bindparam("since", type_=Instant()),
+_OF_KIND_SINCE = Prepared(
+    select(invoices).where(
+        _of_organization,
+        invoices.c.kind == bindparam("kind"),
+        invoices.c.issued_at >= bindparam("since", type_=Instant()),
+    )
 )
-_SCHEDULED = (
+_SCHEDULED = Prepared(
     select(scheduled_reductions)
     .where(scheduled_reductions.c.organization_id == bindparam("organization_id"))
     .order_by(scheduled_reductions.c.id)
 )
-_SCHEDULED_BY_TIER = (
+_SCHEDULED_BY_TIER = Prepared(
     select(scheduled_reductions.c.tier, func.sum(scheduled_reductions.c.quantity))
     .where(scheduled_reductions.c.organization_id == bindparam("organization_id"))
     .group_by(scheduled_reductions.c.tier)
 )
-_UNSCHEDULE = delete(scheduled_reductions).where(
-    scheduled_reductions.c.organization_id == bindparam("organization_id"),
-    scheduled_reductions.c.id == bindparam("id"),
+_UNSCHEDULE = Prepared(
+    delete(scheduled_reductions).where(
+        scheduled_reductions.c.organization_id == bindparam("organization_id"),
+        scheduled_reductions.c.id == bindparam("id"),
+    )
 )
-_UNSCHEDULE_ALL = delete(scheduled_reductions).where(
-    scheduled_reductions.c.organization_id == bindparam("organization_id")
+_UNSCHEDULE_ALL = Prepared(
+    delete(scheduled_reductions).where(scheduled_reductions.c.organization_id == bindparam("organization_id"))
 )
 
 
-def insert_quote(tx: Connection, organization_id: str, quote: Quote) -> None:
+def insert_quote(tx: Transaction, organization_id: str, quote: Quote) -> None:
     row = {**_plain(quote), "organization_id": organization_id, "lines": _text_of(quote.lines)}
     tx.execute(insert(quotes), row)
 
 
-def quote(tx: Connection, organization_id: str, quote_id: str) -> Quote:
+def quote(tx: Transaction, organization_id: str, quote_id: str) -> Quote:
     """Raises NotFound."""
     found = tx.execute(_GET_QUOTE, {"organization_id": organization_id, "id": quote_id}).mappings()
     row = found.one_or_none()
@@ -118,13 +128,13 @@ def quote(tx: Connection, organization_id: str, quote_id: str) -> Quote:
     return Quote(**_own(row, lines=_lines_of(row["lines"])))
 
 
-def forget_quotes(tx: Connection, organization_id: str, before: datetime) -> None:
+def forget_quotes(tx: Transaction, organization_id: str, before: datetime) -> None:
     """Delete quotes that expired before an instant."""
     tx.execute(_FORGET_QUOTES, {"organization_id": organization_id, "before": before})
 
 
 def insert_invoice(
-    tx: Connection,
+    tx: Transaction,
     organization_id: str,
     *,
     invoice_id: str,
@@ -143,7 +153,7 @@ def insert_invoice(
     return invoice
 
 
-def invoice(tx: Connection, organization_id: str, invoice_id: str) -> Invoice:
+def invoice(tx: Transaction, organization_id: str, invoice_id: str) -> Invoice:
     """Raises NotFound."""
     found = tx.execute(_GET_INVOICE, {"organization_id": organization_id, "id": invoice_id}).mappings()
     row = found.one_or_none()
@@ -152,25 +162,25 @@ def invoice(tx: Connection, organization_id: str, invoice_id: str) -> Invoice:
     return _invoice_of(row)
 
 
-def invoices_after(tx: Connection, organization_id: str, *, after: int, limit: int) -> list[Invoice]:
+def invoices_after(tx: Transaction, organization_id: str, *, after: int, limit: int) -> list[Invoice]:
     """Return up to ``limit`` invoices behind a number, oldest first."""
     parameters = {"organization_id": organization_id, "after": after, "limit": limit}
     return [_invoice_of(row) for row in tx.execute(_INVOICES_AFTER, parameters).mappings()]
 
 
-def invoices_of_kind(tx: Connection, organization_id: str, kind: str, since: datetime) -> list[Invoice]:
+def invoices_of_kind(tx: Transaction, organization_id: str, kind: str, since: datetime) -> list[Invoice]:
     """Return the invoices of a kind from an instant on."""
     parameters = {"organization_id": organization_id, "kind": kind, "since": since}
     return [_invoice_of(row) for row in tx.execute(_OF_KIND_SINCE, parameters).mappings()]
 
 
-def schedule(tx: Connection, organization_id: str, reduction: ScheduledReduction) -> None:
+def schedule(tx: Transaction, organization_id: str, reduction: ScheduledReduction) -> None:
     """Store a reduction that waits for the end of the period."""
     row = {**_plain(reduction), "effective_on": reduction.effective_on.isoformat()}
     tx.execute(insert(scheduled_reductions), {**row, "organization_id": organization_id})
 
 
-def scheduled(tx: Connection, organization_id: str) -> list[ScheduledReduction]:
+def scheduled(tx: Transaction, organization_id: str) -> list[ScheduledReduction]:
     """Return the reductions that wait, in the order in which they were asked for."""
     rows = tx.execute(_SCHEDULED, {"organization_id": organization_id}).mappings()
     return [
@@ -178,18 +188,19 @@ def scheduled(tx: Connection, organization_id: str) -> list[ScheduledReduction]:
     ]
 
 
-def scheduled_by_tier(tx: Connection, organization_id: str) -> dict[str, int]:
+def scheduled_by_tier(tx: Transaction, organization_id: str) -> dict[str, int]:
     """Return how many seats of each tier fall away at the end of the period."""
     rows = tx.execute(_SCHEDULED_BY_TIER, {"organization_id": organization_id})
     return {tier: int(quantity) for tier, quantity in rows}
 
 
-def unschedule(tx: Connection, organization_id: str, reduction_id: str) -> bool:
+def unschedule(tx: Transaction, organization_id: str, reduction_id: str) -> bool:
     """Return whether there was such a reduction."""
-    return tx.execute(_UNSCHEDULE, {"organization_id": organization_id, "id": reduction_id}).rowcount == 1
+    parameters = {"organization_id": organization_id, "id": reduction_id}
+    return bool(tx.execute(_UNSCHEDULE, parameters).rowcount == 1)
 
 
-def unschedule_all(tx: Connection, organization_id: str) -> None:
+def unschedule_all(tx: Transaction, organization_id: str) -> None:
     tx.execute(_UNSCHEDULE_ALL, {"organization_id": organization_id})
 
 

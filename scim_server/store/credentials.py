@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
+from scim_server.store.prepared import Prepared
 from scim_server.store.tables import organizations, tokens, users
+from scim_server.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,58 +63,62 @@ _SELECT = select(
     )
 )
 # The one look-up that cannot name the organization: the token is what says which it is.
-_BY_HASH = _SELECT.where(tokens.c.token_hash == bindparam("token_hash"))
+_BY_HASH = Prepared(_SELECT.where(tokens.c.token_hash == bindparam("token_hash")))
 _of_organization = tokens.c.organization_id == bindparam("organization_id")
-_AFTER = (
+_AFTER = Prepared(
     _SELECT.where(_of_organization, tokens.c.id > bindparam("after"))
     .order_by(tokens.c.id)
     .limit(bindparam("limit"))
 )
-_GET = _SELECT.where(_of_organization, tokens.c.id == bindparam("token_id"))
+_GET = Prepared(_SELECT.where(_of_organization, tokens.c.id == bindparam("token_id")))
 _this = (tokens.c.organization_id == bindparam("in_organization")) & (tokens.c.id == bindparam("token_id"))
-_USED = update(tokens).where(_this).values(last_used_at=bindparam("at"))
-_REPLACE_HASH = update(tokens).where(_this).values(token_hash=bindparam("new_hash"), last_used_at=None)
-_REVOKE = update(tokens).where(_this, tokens.c.revoked_at.is_(None)).values(revoked_at=bindparam("at"))
+_USED = Prepared(update(tokens).where(_this).values(last_used_at=bindparam("at")))
+_REPLACE_HASH = Prepared(
+    update(tokens).where(_this).values(token_hash=bindparam("new_hash"), last_used_at=None)
+)
+_REVOKE = Prepared(
+    update(tokens).where(_this, tokens.c.revoked_at.is_(None)).values(revoked_at=bindparam("at"))
+)
 
 
-def insert_token(tx: Connection, row: Mapping[str, Any]) -> None:
+def insert_token(tx: Transaction, row: Mapping[str, Any]) -> None:
     """Store a token; ``row`` has its hash, never the token."""
     client_settings = orjson.dumps(row["client_settings"]).decode()
     tx.execute(insert(tokens), {**row, "client_settings": client_settings})
 
 
-def find(tx: Connection, token_hash: str) -> TokenRecord | None:
+def find(tx: Transaction, token_hash: str) -> TokenRecord | None:
     row = tx.execute(_BY_HASH, {"token_hash": token_hash}).mappings().one_or_none()
     return None if row is None else _record_of(row)
 
 
-def get(tx: Connection, organization_id: str, token_id: str) -> TokenRecord | None:
+def get(tx: Transaction, organization_id: str, token_id: str) -> TokenRecord | None:
     """Return a token of an organization by its id."""
     parameters = {"organization_id": organization_id, "token_id": token_id}
     row = tx.execute(_GET, parameters).mappings().one_or_none()
     return None if row is None else _record_of(row)
 
 
-def tokens_after(tx: Connection, organization_id: str, *, after: str, limit: int) -> list[TokenRecord]:
+def tokens_after(tx: Transaction, organization_id: str, *, after: str, limit: int) -> list[TokenRecord]:
     """Return up to ``limit`` tokens of an organization behind an id, oldest first."""
     parameters = {"organization_id": organization_id, "after": after, "limit": limit}
     return [_record_of(row) for row in tx.execute(_AFTER, parameters).mappings()]
 
 
-def replace_hash(tx: Connection, organization_id: str, token_id: str, token_hash: str) -> None:
+def replace_hash(tx: Transaction, organization_id: str, token_id: str, token_hash: str) -> None:
     """Store the hash of a new secret."""
     parameters = {"in_organization": organization_id, "token_id": token_id, "new_hash": token_hash}
     tx.execute(_REPLACE_HASH, parameters)
 
 
-def record_use(tx: Connection, organization_id: str, token_id: str, at: datetime) -> None:
+def record_use(tx: Transaction, organization_id: str, token_id: str, at: datetime) -> None:
     tx.execute(_USED, {"in_organization": organization_id, "token_id": token_id, "at": at})
 
 
-def revoke(tx: Connection, organization_id: str, token_id: str, at: datetime) -> bool:
+def revoke(tx: Transaction, organization_id: str, token_id: str, at: datetime) -> bool:
     """Return whether there was such a token that was not revoked yet."""
     parameters = {"in_organization": organization_id, "token_id": token_id, "at": at}
-    return tx.execute(_REVOKE, parameters).rowcount == 1
+    return bool(tx.execute(_REVOKE, parameters).rowcount == 1)
 
 
 def _record_of(row: Mapping[Any, Any]) -> TokenRecord:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from scim_server.errors import Unavailable
+from scim_server.store.transaction import Transaction
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,12 +48,14 @@ class Database:
         # SQLite has one writer at a time; queueing here is fairer than its sleeping busy handler.
         self._write_turn = threading.Lock() if self.is_sqlite else None
 
-    def run(self, operation: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+    def run(
+        self, operation: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
         """Run a writing operation in a transaction of its own. Raises Unavailable when the database is away."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with self._turn(), self._writers.begin() as tx:
-                    return operation(tx, *args, **kwargs)
+                with self._turn(), self._writers.begin() as connection:
+                    return operation(Transaction(connection), *args, **kwargs)
             except (LostRace, DBAPIError, PoolTimeout) as error:
                 if attempt == _ATTEMPTS or not _is_worth_another_try(error):
                     raise _translated(error) from error
@@ -60,12 +63,12 @@ class Database:
         raise AssertionError("unreachable")
 
     def read(
-        self, operation: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+        self, operation: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Run an operation that only reads. Raises Unavailable when the database is away."""
         try:
-            with self._readers.connect() as tx:
-                return operation(tx, *args, **kwargs)
+            with self._readers.begin() as connection:
+                return operation(Transaction(connection), *args, **kwargs)
         except (DBAPIError, PoolTimeout) as error:
             raise _translated(error) from error
 
@@ -123,7 +126,8 @@ def _configure_sqlite(engine: Engine, *, synchronous: str) -> None:
     def _on_begin(connection: Connection) -> None:
         # A writer that began as a reader would fail at its first write whenever somebody else wrote meanwhile.
         writes = connection.get_execution_options().get("write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        raw: Any = connection.connection.dbapi_connection
+        raw.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _is_worth_another_try(error: Exception) -> bool:

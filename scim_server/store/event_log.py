@@ -9,22 +9,31 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import bindparam, insert, select
 
 from scim_server.call import Call
 from scim_server.events import Event
 from scim_server.ids import new_id
+from scim_server.store.prepared import Prepared
 from scim_server.store.tables import events
+from scim_server.store.transaction import Transaction
 
-_INSERT = insert(events)
-_AFTER = (
+_INSERT = Prepared(insert(events))
+_after = (
     select(events)
     .where(events.c.organization_id == bindparam("organization_id"), events.c.id > bindparam("after"))
     .order_by(events.c.id)
     .limit(bindparam("limit"))
 )
-_IS_OF_KIND = events.c.kind == bindparam("kind")
-_IS_ABOUT = events.c.subject_id == bindparam("subject_id")
+_is_of_kind = events.c.kind == bindparam("kind")
+_is_about = events.c.subject_id == bindparam("subject_id")
+# By what is asked for beside the place: a kind, a subject, both or neither.
+_AFTER = {
+    (False, False): Prepared(_after),
+    (True, False): Prepared(_after.where(_is_of_kind)),
+    (False, True): Prepared(_after.where(_is_about)),
+    (True, True): Prepared(_after.where(_is_of_kind, _is_about)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,7 @@ class LoggedEvent:
     data: dict[str, Any]
 
 
-def append(tx: Connection, call: Call, happened: Iterable[Event]) -> None:
+def append(tx: Transaction, call: Call, happened: Iterable[Event]) -> None:
     """Write events in the order in which they happened."""
     rows = [
         {
@@ -62,7 +71,7 @@ def append(tx: Connection, call: Call, happened: Iterable[Event]) -> None:
 
 
 def read(
-    tx: Connection,
+    tx: Transaction,
     organization_id: str,
     *,
     after: str,
@@ -72,11 +81,11 @@ def read(
 ) -> Sequence[LoggedEvent]:
     """Return up to ``limit`` events behind the id ``after`` ("" for the beginning), oldest first."""
     parameters: dict[str, Any] = {"organization_id": organization_id, "after": after, "limit": limit}
-    statement = _AFTER
     if kind is not None:
-        statement, parameters["kind"] = statement.where(_IS_OF_KIND), kind
+        parameters["kind"] = kind
     if subject_id is not None:
-        statement, parameters["subject_id"] = statement.where(_IS_ABOUT), subject_id
+        parameters["subject_id"] = subject_id
+    statement = _AFTER[kind is not None, subject_id is not None]
     return [
         LoggedEvent(
             row.id,

@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 from sqlalchemy import (
-    Connection,
     RowMapping,
     bindparam,
     delete,
@@ -27,7 +26,9 @@ from scim_server.scim.values import Json, fold
 from scim_server.store import attribute_values, indexing
 from scim_server.store.arrays import among
 from scim_server.store.integrity import broken_constraint
+from scim_server.store.prepared import Prepared
 from scim_server.store.tables import groups, memberships, users
+from scim_server.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +69,15 @@ _this = _of_organization & (groups.c.id == bindparam("id"))
 _members = (memberships.c.organization_id == bindparam("organization_id")) & (
     memberships.c.group_id == bindparam("group_id")
 )
-_GET = SELECT_GROUPS.where(_this)
-_LOCK = select(groups.c.id).where(_this).with_for_update(key_share=True)
-_LOCK_MANY = (
+_GET = Prepared(SELECT_GROUPS.where(_this))
+_LOCK = Prepared(select(groups.c.id).where(_this).with_for_update(key_share=True))
+_LOCK_MANY = Prepared(
     select(groups.c.id)
     .where(_of_organization, among(groups.c.id, "ids"))
     .order_by(groups.c.id)
     .with_for_update(key_share=True)
 )
-_NAMED = (
+_NAMED = Prepared(
     select(groups.c.id)
     .where(
         _of_organization,
@@ -88,32 +89,34 @@ _NAMED = (
     )
     .order_by(groups.c.id)
 )
-_INSERT = insert(groups)
-_REPLACE = (
+_INSERT = Prepared(insert(groups))
+_REPLACE = Prepared(
     update(groups)
     .where(groups.c.organization_id == bindparam("in_organization"), groups.c.id == bindparam("group_id"))
     .values(version=groups.c.version + 1)
 )
-_TOUCH = (
+_TOUCH = Prepared(
     update(groups)
     .where(groups.c.organization_id == bindparam("in_organization"), among(groups.c.id, "ids"))
     .values(version=groups.c.version + 1, modified_at=bindparam("at"))
 )
-_DELETE = delete(groups).where(_this)
-_MEMBERS = (
+_DELETE = Prepared(delete(groups).where(_this))
+_MEMBERS = Prepared(
     select(memberships.c.member_id, memberships.c.member_type)
     .where(_members)
     .order_by(memberships.c.member_id)
 )
-_MEMBERS_AMONG = select(memberships.c.member_id).where(_members, among(memberships.c.member_id, "ids"))
-_MEMBERS_OF_MANY = (
+_MEMBERS_AMONG = Prepared(
+    select(memberships.c.member_id).where(_members, among(memberships.c.member_id, "ids"))
+)
+_MEMBERS_OF_MANY = Prepared(
     select(memberships.c.group_id, memberships.c.member_id, memberships.c.member_type)
     .where(
         memberships.c.organization_id == bindparam("organization_id"), among(memberships.c.group_id, "ids")
     )
     .order_by(memberships.c.group_id, memberships.c.member_id)
 )
-_GROUP_IDS_OF = (
+_GROUP_IDS_OF = Prepared(
     select(memberships.c.group_id)
     .where(
         memberships.c.organization_id == bindparam("organization_id"),
@@ -121,13 +124,13 @@ _GROUP_IDS_OF = (
     )
     .order_by(memberships.c.group_id)
 )
-_REMOVE = (
+_REMOVE = Prepared(
     delete(memberships)
     .where(_members, among(memberships.c.member_id, "ids"))
     .returning(memberships.c.member_id)
 )
-_REMOVE_ALL = delete(memberships).where(_members).returning(memberships.c.member_id)
-_REMOVE_FROM_ALL = (
+_REMOVE_ALL = Prepared(delete(memberships).where(_members).returning(memberships.c.member_id))
+_REMOVE_FROM_ALL = Prepared(
     delete(memberships)
     .where(
         memberships.c.organization_id == bindparam("organization_id"),
@@ -135,13 +138,17 @@ _REMOVE_FROM_ALL = (
     )
     .returning(memberships.c.group_id)
 )
-_KNOWN_USERS = (
+_ADD = {
+    "sqlite": Prepared(sqlite.insert(memberships).on_conflict_do_nothing()),
+    "postgresql": Prepared(postgresql.insert(memberships).on_conflict_do_nothing()),
+}
+_KNOWN_USERS = Prepared(
     select(users.c.id)
     .where(users.c.organization_id == bindparam("organization_id"), among(users.c.id, "ids"))
     .order_by(users.c.id)
     .with_for_update(read=True, key_share=True)
 )
-_KNOWN_GROUPS = (
+_KNOWN_GROUPS = Prepared(
     select(groups.c.id)
     .where(_of_organization, among(groups.c.id, "ids"))
     .order_by(groups.c.id)
@@ -150,7 +157,7 @@ _KNOWN_GROUPS = (
 
 
 def insert_group(
-    tx: Connection,
+    tx: Transaction,
     organization_id: str,
     group_id: str,
     resource_type: ResourceType,
@@ -172,7 +179,7 @@ def insert_group(
 
 
 def replace_document(
-    tx: Connection,
+    tx: Transaction,
     organization_id: str,
     group_id: str,
     resource_type: ResourceType,
@@ -194,7 +201,7 @@ def replace_document(
     )
 
 
-def get(tx: Connection, organization_id: str, group_id: str) -> GroupRecord:
+def get(tx: Transaction, organization_id: str, group_id: str) -> GroupRecord:
     """Raises NotFound, also for a group of another organization."""
     row = tx.execute(_GET, {"organization_id": organization_id, "id": group_id}).mappings().one_or_none()
     if row is None:
@@ -202,7 +209,7 @@ def get(tx: Connection, organization_id: str, group_id: str) -> GroupRecord:
     return record_of(row)
 
 
-def groups_after(tx: Connection, organization_id: str, *, after: str, limit: int) -> list[GroupRecord]:
+def groups_after(tx: Transaction, organization_id: str, *, after: str, limit: int) -> list[GroupRecord]:
     """Return up to ``limit`` groups behind an id, oldest first."""
     statement = (
         SELECT_GROUPS.where(groups.c.organization_id == organization_id, groups.c.id > after)
@@ -212,26 +219,26 @@ def groups_after(tx: Connection, organization_id: str, *, after: str, limit: int
     return [record_of(row) for row in tx.execute(statement).mappings()]
 
 
-def lock(tx: Connection, organization_id: str, group_id: str) -> GroupRecord:
+def lock(tx: Transaction, organization_id: str, group_id: str) -> GroupRecord:
     """Hold the group's row until the transaction ends, then read it. Raises NotFound."""
     if tx.dialect.name != "sqlite":  # which has one writer anyway
         tx.execute(_LOCK, {"organization_id": organization_id, "id": group_id})
     return get(tx, organization_id, group_id)
 
 
-def lock_groups(tx: Connection, organization_id: str, group_ids: Sequence[str]) -> None:
+def lock_groups(tx: Transaction, organization_id: str, group_ids: Sequence[str]) -> None:
     """Hold the rows of some groups, in the order of their ids."""
     if tx.dialect.name != "sqlite" and group_ids:
         tx.execute(_LOCK_MANY, {"organization_id": organization_id, "ids": group_ids})
 
 
-def lock_groups_of(tx: Connection, organization_id: str, member_id: str) -> None:
+def lock_groups_of(tx: Transaction, organization_id: str, member_id: str) -> None:
     """Hold the rows of all groups that somebody is a member of, in the order of their ids."""
     if tx.dialect.name != "sqlite":
         lock_groups(tx, organization_id, ids_of_member(tx, organization_id, member_id))
 
 
-def find_named(tx: Connection, organization_id: str, names: Sequence[str]) -> list[str]:
+def find_named(tx: Transaction, organization_id: str, names: Sequence[str]) -> list[str]:
     """Return the ids of the groups that some texts name: by id, by externalId or by display name."""
     parameters = {
         "organization_id": organization_id,
@@ -242,26 +249,26 @@ def find_named(tx: Connection, organization_id: str, names: Sequence[str]) -> li
     return list(tx.execute(_NAMED, parameters).scalars())
 
 
-def touch(tx: Connection, organization_id: str, group_ids: Collection[str], at: datetime) -> None:
+def touch(tx: Transaction, organization_id: str, group_ids: Collection[str], at: datetime) -> None:
     """Count up the versions of groups whose members changed."""
     if group_ids:
         tx.execute(_TOUCH, {"in_organization": organization_id, "ids": sorted(group_ids), "at": at})
 
 
-def delete_group(tx: Connection, organization_id: str, group_id: str) -> None:
+def delete_group(tx: Transaction, organization_id: str, group_id: str) -> None:
     """Remove a group; its memberships are the caller's to remove first."""
     attribute_values.delete_rows(tx, organization_id, group_id)
     tx.execute(_DELETE, {"organization_id": organization_id, "id": group_id})
 
 
-def members(tx: Connection, organization_id: str, group_id: str) -> list[Membership]:
+def members(tx: Transaction, organization_id: str, group_id: str) -> list[Membership]:
     """Return all members of a group in the order in which they were made."""
     rows = tx.execute(_MEMBERS, {"organization_id": organization_id, "group_id": group_id})
     return [Membership(*row) for row in rows]
 
 
 def members_of_many(
-    tx: Connection, organization_id: str, group_ids: Sequence[str]
+    tx: Transaction, organization_id: str, group_ids: Sequence[str]
 ) -> Mapping[str, list[Membership]]:
     """Return the members of each of some groups; one without members is absent."""
     found: dict[str, list[Membership]] = {}
@@ -272,19 +279,19 @@ def members_of_many(
     return found
 
 
-def members_among(tx: Connection, organization_id: str, group_id: str, ids: Sequence[str]) -> set[str]:
+def members_among(tx: Transaction, organization_id: str, group_id: str, ids: Sequence[str]) -> set[str]:
     """Return those of some ids that are members of the group."""
     rows = tx.execute(_MEMBERS_AMONG, {"organization_id": organization_id, "group_id": group_id, "ids": ids})
     return set(rows.scalars())
 
 
-def ids_of_member(tx: Connection, organization_id: str, member_id: str) -> list[str]:
+def ids_of_member(tx: Transaction, organization_id: str, member_id: str) -> list[str]:
     """Return the ids of the groups that somebody is a direct member of."""
     rows = tx.execute(_GROUP_IDS_OF, {"organization_id": organization_id, "member_id": member_id})
     return list(rows.scalars())
 
 
-def known_members(tx: Connection, organization_id: str, ids: Collection[str]) -> dict[str, str]:
+def known_members(tx: Transaction, organization_id: str, ids: Collection[str]) -> dict[str, str]:
     """Return the type ("User", "Group") of each id that exists, and keep those rows from being deleted meanwhile."""
     parameters = {"organization_id": organization_id, "ids": sorted(ids)}
     known = dict.fromkeys(tx.execute(_KNOWN_USERS, parameters).scalars(), "User")
@@ -295,12 +302,11 @@ def known_members(tx: Connection, organization_id: str, ids: Collection[str]) ->
 
 
 def add_members(
-    tx: Connection, organization_id: str, group_id: str, types_by_id: Mapping[str, str]
+    tx: Transaction, organization_id: str, group_id: str, types_by_id: Mapping[str, str]
 ) -> list[str]:
     """Add members; return those who were not members before."""
     if not types_by_id:
         return []
-    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
     present = members_among(tx, organization_id, group_id, sorted(types_by_id))
     joined = [member_id for member_id in types_by_id if member_id not in present]
     if joined:
@@ -313,11 +319,11 @@ def add_members(
             }
             for member_id in joined
         ]
-        tx.execute(dialect.insert(memberships).on_conflict_do_nothing(), rows)
+        tx.execute(_ADD[tx.dialect.name], rows)
     return joined
 
 
-def remove_members(tx: Connection, organization_id: str, group_id: str, ids: Iterable[str]) -> list[str]:
+def remove_members(tx: Transaction, organization_id: str, group_id: str, ids: Iterable[str]) -> list[str]:
     """Remove members; return those who were members."""
     wanted = sorted(ids)
     if not wanted:
@@ -326,13 +332,13 @@ def remove_members(tx: Connection, organization_id: str, group_id: str, ids: Ite
     return list(rows.scalars())
 
 
-def remove_all_members(tx: Connection, organization_id: str, group_id: str) -> list[str]:
+def remove_all_members(tx: Transaction, organization_id: str, group_id: str) -> list[str]:
     """Empty the group; return who left."""
     rows = tx.execute(_REMOVE_ALL, {"organization_id": organization_id, "group_id": group_id})
     return list(rows.scalars())
 
 
-def remove_from_all(tx: Connection, organization_id: str, member_id: str) -> list[str]:
+def remove_from_all(tx: Transaction, organization_id: str, member_id: str) -> list[str]:
     """Remove somebody from every group; return the groups."""
     rows = tx.execute(_REMOVE_FROM_ALL, {"organization_id": organization_id, "member_id": member_id})
     return list(rows.scalars())
@@ -363,7 +369,7 @@ def _columns(
     }
 
 
-def _write(tx: Connection, statement: Any, row: Mapping[str, Any], document: Json) -> None:
+def _write(tx: Transaction, statement: Any, row: Mapping[str, Any], document: Json) -> None:
     try:
         tx.execute(statement, row)
     except IntegrityError as error:

@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select
+from sqlalchemy import RowMapping, bindparam, delete, insert, select
 
 from scim_server.errors import NotFound
+from scim_server.store.prepared import Prepared
 from scim_server.store.tables import held_events
+from scim_server.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +32,30 @@ class HeldEvent:
 
 _of_organization = held_events.c.organization_id == bindparam("organization_id")
 _this = _of_organization & (held_events.c.id == bindparam("id"))
-_AFTER = (
+_AFTER = Prepared(
     select(held_events)
     .where(_of_organization, held_events.c.id > bindparam("after"))
     .order_by(held_events.c.id)
     .limit(bindparam("limit"))
 )
-_GET = select(held_events).where(_this)
-_DELETE = delete(held_events).where(_this)
+_GET = Prepared(select(held_events).where(_this))
+_DELETE = Prepared(delete(held_events).where(_this))
 
 
-def insert_held(tx: Connection, organization_id: str, held: HeldEvent) -> None:
+def insert_held(tx: Transaction, organization_id: str, held: HeldEvent) -> None:
     row = {name: getattr(held, name) for name in HeldEvent.__slots__}
     for name in ("member_ids", "changes"):
         row[name] = orjson.dumps(row[name]).decode()
     tx.execute(insert(held_events), {**row, "organization_id": organization_id})
 
 
-def held_after(tx: Connection, organization_id: str, *, after: str, limit: int) -> Sequence[HeldEvent]:
+def held_after(tx: Transaction, organization_id: str, *, after: str, limit: int) -> Sequence[HeldEvent]:
     """Return up to ``limit`` held events behind an id, oldest first."""
     parameters = {"organization_id": organization_id, "after": after, "limit": limit}
     return [_held_of(row) for row in tx.execute(_AFTER, parameters).mappings()]
 
 
-def take(tx: Connection, organization_id: str, held_id: str) -> HeldEvent:
+def take(tx: Transaction, organization_id: str, held_id: str) -> HeldEvent:
     """Return a held event and forget it. Raises NotFound."""
     parameters = {"organization_id": organization_id, "id": held_id}
     row = tx.execute(_GET, parameters).mappings().one_or_none()

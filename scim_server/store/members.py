@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, bindparam, func, or_, select
 
 from scim_server.scim.values import fold
 from scim_server.store.tables import assignments, memberships, users
 from scim_server.store.text_functions import contains_text
+from scim_server.store.transaction import Transaction
 from scim_server.store.users import SELECT_USERS, UserRecord, record_of
 
 _STATUS = {
@@ -20,7 +21,7 @@ _STATUS = {
 
 
 def find(
-    tx: Connection,
+    tx: Transaction,
     organization_id: str,
     *,
     after: str,
@@ -56,7 +57,7 @@ def find(
     return [record_of(row) for row in tx.execute(statement).mappings()]
 
 
-def count_with_role(tx: Connection, organization_id: str, role: str) -> int:
+def count_with_role(tx: Transaction, organization_id: str, role: str) -> int:
     """Return how many active members have a role."""
     statement = (
         select(func.count())

@@ -10,12 +10,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import Connection, RowMapping, bindparam, insert, or_, select, update
+from sqlalchemy import RowMapping, bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from scim_server.errors import NotUnique
 from scim_server.store.integrity import broken_constraint
+from scim_server.store.prepared import Prepared
 from scim_server.store.tables import Instant, organizations, seat_pools
+from scim_server.store.transaction import Transaction
 from seat_policy import Billing, Plan, Terms
 
 
@@ -60,20 +62,22 @@ class Tier:
 
 
 _SELECT = select(organizations)
-_GET = _SELECT.where(organizations.c.id == bindparam("id"))
-_FIND = _SELECT.where(or_(organizations.c.name == bindparam("text"), organizations.c.id == bindparam("text")))
-_ALL = _SELECT.order_by(organizations.c.name)
-_SET_SETTINGS = (
+_GET = Prepared(_SELECT.where(organizations.c.id == bindparam("id")))
+_FIND = Prepared(
+    _SELECT.where(or_(organizations.c.name == bindparam("text"), organizations.c.id == bindparam("text")))
+)
+_ALL = Prepared(_SELECT.order_by(organizations.c.name))
+_SET_SETTINGS = Prepared(
     update(organizations)
     .where(organizations.c.id == bindparam("in_organization"))
     .values(settings=bindparam("values"), version=organizations.c.version + 1)
 )
-_SET_EXTENSIONS = (
+_SET_EXTENSIONS = Prepared(
     update(organizations)
     .where(organizations.c.id == bindparam("in_organization"))
     .values(extensions=bindparam("declared"), version=organizations.c.version + 1)
 )
-_NOTE_DUE = (
+_NOTE_DUE = Prepared(
     update(organizations)
     .where(
         organizations.c.id == bindparam("in_organization"),
@@ -81,22 +85,22 @@ _NOTE_DUE = (
     )
     .values(next_due_at=bindparam("at", type_=Instant()))
 )
-_SET_DUE = (
+_SET_DUE = Prepared(
     update(organizations)
     .where(organizations.c.id == bindparam("in_organization"))
     .values(next_due_at=bindparam("at", type_=Instant()))
 )
-_SET_BILLED = (
+_SET_BILLED = Prepared(
     update(organizations)
     .where(organizations.c.id == bindparam("in_organization"))
     .values(billed_until=bindparam("day"), version=organizations.c.version + 1)
 )
-_DUE = (
+_DUE = Prepared(
     select(organizations.c.id)
     .where(organizations.c.next_due_at <= bindparam("at", type_=Instant()))
     .order_by(organizations.c.next_due_at)
 )
-_SET_PRICE = (
+_SET_PRICE = Prepared(
     update(seat_pools)
     .where(
         seat_pools.c.organization_id == bindparam("in_organization"),
@@ -104,14 +108,14 @@ _SET_PRICE = (
     )
     .values(month_price_minor=bindparam("price"), version=seat_pools.c.version + 1)
 )
-_TIERS = (
+_TIERS = Prepared(
     select(seat_pools)
     .where(seat_pools.c.organization_id == bindparam("organization_id"))
     .order_by(seat_pools.c.rank.desc())
 )
 
 
-def insert_organization(tx: Connection, row: Mapping[str, Any], tiers: Iterable[Tier]) -> None:
+def insert_organization(tx: Transaction, row: Mapping[str, Any], tiers: Iterable[Tier]) -> None:
     """Store an organization and its pools. Raises NotUnique where the name is taken."""
     columns = {
         **row,
@@ -147,21 +151,21 @@ def insert_organization(tx: Connection, row: Mapping[str, Any], tiers: Iterable[
     )
 
 
-def get(tx: Connection, organization_id: str) -> Organization:
+def get(tx: Transaction, organization_id: str) -> Organization:
     """Return the organization that a credential belongs to."""
     return _organization_of(tx.execute(_GET, {"id": organization_id}).mappings().one())
 
 
-def find(tx: Connection, name_or_id: str) -> Organization | None:
+def find(tx: Transaction, name_or_id: str) -> Organization | None:
     row = tx.execute(_FIND, {"text": name_or_id}).mappings().first()
     return None if row is None else _organization_of(row)
 
 
-def all_organizations(tx: Connection) -> list[Organization]:
+def all_organizations(tx: Transaction) -> list[Organization]:
     return [_organization_of(row) for row in tx.execute(_ALL).mappings()]
 
 
-def tiers(tx: Connection, organization_id: str) -> list[Tier]:
+def tiers(tx: Transaction, organization_id: str) -> list[Tier]:
     """Return the tiers of an organization, highest rank first."""
     return [
         Tier(
@@ -176,37 +180,37 @@ def tiers(tx: Connection, organization_id: str) -> list[Tier]:
     ]
 
 
-def set_settings(tx: Connection, organization_id: str, settings: Mapping[str, object]) -> None:
+def set_settings(tx: Transaction, organization_id: str, settings: Mapping[str, object]) -> None:
     """Store the seat settings and count the organization's version up."""
     tx.execute(_SET_SETTINGS, {"in_organization": organization_id, "values": orjson.dumps(settings).decode()})
 
 
-def set_extensions(tx: Connection, organization_id: str, declared: str | None) -> None:
+def set_extensions(tx: Transaction, organization_id: str, declared: str | None) -> None:
     """Store the declaration of further schemas, JSON text by resource type."""
     tx.execute(_SET_EXTENSIONS, {"in_organization": organization_id, "declared": declared})
 
 
-def set_price(tx: Connection, organization_id: str, tier: str, month_price_minor: int) -> None:
+def set_price(tx: Transaction, organization_id: str, tier: str, month_price_minor: int) -> None:
     """Store what a seat of a tier costs for a month from now on."""
     tx.execute(_SET_PRICE, {"in_organization": organization_id, "of_tier": tier, "price": month_price_minor})
 
 
-def note_due(tx: Connection, organization_id: str, at: datetime) -> None:
+def note_due(tx: Transaction, organization_id: str, at: datetime) -> None:
     """Remember that something falls due at an instant, unless something else does earlier."""
     tx.execute(_NOTE_DUE, {"in_organization": organization_id, "at": at})
 
 
-def set_next_due(tx: Connection, organization_id: str, at: datetime) -> None:
+def set_next_due(tx: Transaction, organization_id: str, at: datetime) -> None:
     """Store the earliest instant at which anything falls due."""
     tx.execute(_SET_DUE, {"in_organization": organization_id, "at": at})
 
 
-def set_billed_until(tx: Connection, organization_id: str, day: date) -> None:
+def set_billed_until(tx: Transaction, organization_id: str, day: date) -> None:
     """Store the end of the last period that was billed."""
     tx.execute(_SET_BILLED, {"in_organization": organization_id, "day": day.isoformat()})
 
 
-def all_due(tx: Connection, at: datetime) -> list[str]:
+def all_due(tx: Transaction, at: datetime) -> list[str]:
     """Return the ids of the organizations for which something is due, the longest overdue first."""
     return list(tx.execute(_DUE, {"at": at}).scalars())
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import inspect, text
 
 from scim_server.errors import Unavailable
 from scim_server.store.database import Database
+from scim_server.store.transaction import Transaction
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -43,14 +44,14 @@ def alembic_config() -> Config:
     return config
 
 
-def _upgrade(tx: Connection) -> None:
+def _upgrade(tx: Transaction) -> None:
     from alembic import command
     from alembic.util import CommandError
 
     if tx.dialect.name == "postgresql":
         tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE_LOCK})
     config = alembic_config()
-    config.attributes["connection"] = tx
+    config.attributes["connection"] = tx.connection
     try:
         command.upgrade(config, "head")
     except CommandError as error:
@@ -60,8 +61,8 @@ def _upgrade(tx: Connection) -> None:
         ) from error
 
 
-def _revision(tx: Connection) -> str | None:
-    if not inspect(tx).has_table("alembic_version"):
+def _revision(tx: Transaction) -> str | None:
+    if not inspect(tx.connection).has_table("alembic_version"):
         return None
     revision: str | None = tx.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
     return revision

@@ -15,8 +15,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
-    Select,
     and_,
     bindparam,
     case,
@@ -32,7 +30,9 @@ from scim_server.scim.paths import AttributePath
 from scim_server.store import filter_sql
 from scim_server.store.filter_sql import Condition
 from scim_server.store.groups import SELECT_GROUPS, GroupRecord
+from scim_server.store.prepared import Prepared
 from scim_server.store.tables import groups, users
+from scim_server.store.transaction import Transaction
 from scim_server.store.users import SELECT_USERS, UserRecord, users_with_seats
 
 Record = UserRecord | GroupRecord
@@ -79,13 +79,13 @@ class _Shape:
 
 @dataclass(frozen=True, slots=True)
 class _Statements:
-    page: Select[Any]
-    count: Select[Any]
+    page: Prepared
+    count: Prepared
     condition: Condition | None
 
 
 def find(
-    tx: Connection,
+    tx: Transaction,
     organization_id: str,
     resource_type: ResourceType,
     *,
@@ -110,7 +110,7 @@ def find(
 
 
 def find_behind(
-    tx: Connection,
+    tx: Transaction,
     organization_id: str,
     resource_type: ResourceType,
     *,
@@ -131,8 +131,9 @@ def find_behind(
     return _found(resource_type, rows, total)
 
 
-def _rows(tx: Connection, statement: Select[Any], parameters: dict[str, Any]) -> Sequence[Any]:
-    return tx.execute(statement, parameters).mappings().all()
+def _rows(tx: Transaction, statement: Prepared, parameters: dict[str, Any]) -> Sequence[Any]:
+    rows: Sequence[Any] = tx.execute(statement, parameters).mappings().all()
+    return rows
 
 
 def _found(resource_type: ResourceType, rows: Sequence[Any], total: int) -> Found:
@@ -182,7 +183,7 @@ def _statements(
     )
     source = users_with_seats if is_user and condition is not None else table
     count = select(func.count()).select_from(source).where(*where)
-    return _Statements(page, count, condition)
+    return _Statements(Prepared(page), Prepared(count), condition)
 
 
 def _ordering(

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
+from scim_server.store.prepared import Prepared
 from scim_server.store.tables import Instant, assignments, group_mappings, groups
+from scim_server.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,60 +49,64 @@ _select_mappings = select(
 )
 _of_organization = group_mappings.c.organization_id == bindparam("organization_id")
 _this = _of_organization & (group_mappings.c.group_id == bindparam("of_group"))
-_MAPPINGS_AFTER = (
+_MAPPINGS_AFTER = Prepared(
     _select_mappings.where(_of_organization, group_mappings.c.group_id > bindparam("after"))
     .order_by(group_mappings.c.group_id)
     .limit(bindparam("limit"))
 )
-_GET_MAPPING = _select_mappings.where(_this)
-_INSERT_MAPPING = insert(group_mappings)
-_UPDATE_MAPPING = update(group_mappings).where(
-    group_mappings.c.organization_id == bindparam("in_organization"),
-    group_mappings.c.group_id == bindparam("of_group"),
+_GET_MAPPING = Prepared(_select_mappings.where(_this))
+_INSERT_MAPPING = Prepared(insert(group_mappings))
+_UPDATE_MAPPING = Prepared(
+    update(group_mappings).where(
+        group_mappings.c.organization_id == bindparam("in_organization"),
+        group_mappings.c.group_id == bindparam("of_group"),
+    )
 )
-_DELETE_MAPPING = delete(group_mappings).where(_this)
+_DELETE_MAPPING = Prepared(delete(group_mappings).where(_this))
 
 _this_seat = (assignments.c.organization_id == bindparam("in_organization")) & (
     assignments.c.member_id == bindparam("of_member")
 )
-_GET_OVERRIDE = select(
-    assignments.c.override_tier,
-    assignments.c.override_by,
-    assignments.c.override_at,
-    assignments.c.override_reason,
-    assignments.c.override_expires_at,
-).where(_this_seat)
+_GET_OVERRIDE = Prepared(
+    select(
+        assignments.c.override_tier,
+        assignments.c.override_by,
+        assignments.c.override_at,
+        assignments.c.override_reason,
+        assignments.c.override_expires_at,
+    ).where(_this_seat)
+)
 _has_expiry = (assignments.c.organization_id == bindparam("organization_id")) & (
     assignments.c.override_expires_at.is_not(None)
 )
-_EXPIRED_OVERRIDES = (
+_EXPIRED_OVERRIDES = Prepared(
     select(assignments.c.member_id)
     .where(_has_expiry, assignments.c.override_expires_at <= bindparam("at", type_=Instant()))
     .order_by(assignments.c.override_expires_at)
     .limit(bindparam("limit"))
 )
-_NEXT_EXPIRY = (
+_NEXT_EXPIRY = Prepared(
     select(assignments.c.override_expires_at)
     .where(_has_expiry)
     .order_by(assignments.c.override_expires_at)
     .limit(1)
 )
-_SET_OVERRIDE = update(assignments).where(_this_seat).values(version=assignments.c.version + 1)
+_SET_OVERRIDE = Prepared(update(assignments).where(_this_seat).values(version=assignments.c.version + 1))
 
 
-def mappings(tx: Connection, organization_id: str, *, after: str, limit: int) -> Sequence[StoredMapping]:
+def mappings(tx: Transaction, organization_id: str, *, after: str, limit: int) -> Sequence[StoredMapping]:
     """Return up to ``limit`` mappings behind the group id ``after``."""
     parameters = {"organization_id": organization_id, "after": after, "limit": limit}
     return [StoredMapping(*row) for row in tx.execute(_MAPPINGS_AFTER, parameters)]
 
 
-def mapping(tx: Connection, organization_id: str, group_id: str) -> StoredMapping | None:
+def mapping(tx: Transaction, organization_id: str, group_id: str) -> StoredMapping | None:
     row = tx.execute(_GET_MAPPING, {"organization_id": organization_id, "of_group": group_id}).one_or_none()
     return None if row is None else StoredMapping(*row)
 
 
 def set_mapping(
-    tx: Connection,
+    tx: Transaction,
     organization_id: str,
     group_id: str,
     *,
@@ -116,17 +122,17 @@ def set_mapping(
         tx.execute(_INSERT_MAPPING, {"organization_id": organization_id, "group_id": group_id, **values})
 
 
-def delete_mapping(tx: Connection, organization_id: str, group_id: str) -> None:
+def delete_mapping(tx: Transaction, organization_id: str, group_id: str) -> None:
     tx.execute(_DELETE_MAPPING, {"organization_id": organization_id, "of_group": group_id})
 
 
-def override_of(tx: Connection, organization_id: str, member_id: str) -> Override | None:
+def override_of(tx: Transaction, organization_id: str, member_id: str) -> Override | None:
     parameters = {"in_organization": organization_id, "of_member": member_id}
     row = tx.execute(_GET_OVERRIDE, parameters).one_or_none()
     return None if row is None or row.override_tier is None else Override(*row)
 
 
-def set_override(tx: Connection, organization_id: str, member_id: str, override: Override | None) -> None:
+def set_override(tx: Transaction, organization_id: str, member_id: str, override: Override | None) -> None:
     """Store what an administrator decided; None clears it."""
     tx.execute(
         _SET_OVERRIDE,
@@ -134,13 +140,13 @@ def set_override(tx: Connection, organization_id: str, member_id: str, override:
     )
 
 
-def expired_overrides(tx: Connection, organization_id: str, at: datetime, limit: int) -> list[str]:
+def expired_overrides(tx: Transaction, organization_id: str, at: datetime, limit: int) -> list[str]:
     """Return the ids of members whose override has expired."""
     parameters = {"organization_id": organization_id, "at": at, "limit": limit}
     return list(tx.execute(_EXPIRED_OVERRIDES, parameters).scalars())
 
 
-def next_override_expiry(tx: Connection, organization_id: str) -> datetime | None:
+def next_override_expiry(tx: Transaction, organization_id: str) -> datetime | None:
     """Return when the next override expires."""
     found: datetime | None = tx.execute(
         _NEXT_EXPIRY, {"organization_id": organization_id}

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import bindparam, func, insert, select, tuple_, update
 
 from scim_server.store.arrays import among
+from scim_server.store.prepared import Prepared
 from scim_server.store.tables import (
     Instant,
     KeyText,
@@ -23,6 +24,7 @@ from scim_server.store.tables import (
     seat_pools,
     users,
 )
+from scim_server.store.transaction import Transaction
 from seat_policy import (
     GroupMapping,
     Member,
@@ -78,7 +80,7 @@ class Waiter:
         return self.claim_class, microseconds_of(self.waiting_since), self.member_id
 
 
-_NEWEST_HOLDERS = (
+_NEWEST_HOLDERS = Prepared(
     select(assignments.c.member_id)
     .where(
         assignments.c.organization_id == bindparam("organization_id"),
@@ -106,12 +108,13 @@ _rules = (
     )
     .order_by(seat_pools.c.rank.desc())
 )
+_RULES = Prepared(_rules)
 # NO KEY UPDATE: rows that refer to the organization may still be inserted meanwhile.
-_LOCK_RULES = _rules.with_for_update(key_share=True)
+_LOCK_RULES = Prepared(_rules.with_for_update(key_share=True))
 _this_pool = (seat_pools.c.organization_id == bindparam("in_organization")) & (
     seat_pools.c.tier == bindparam("of_tier")
 )
-_MOVE = (
+_MOVE = Prepared(
     update(seat_pools)
     .where(_this_pool)
     .values(
@@ -120,12 +123,12 @@ _MOVE = (
         version=seat_pools.c.version + 1,
     )
 )
-_RESERVE = (
+_RESERVE = Prepared(
     update(seat_pools)
     .where(_this_pool)
     .values(reservations=bindparam("kept"), version=seat_pools.c.version + 1)
 )
-_TOUCH_ORGANIZATION = (
+_TOUCH_ORGANIZATION = Prepared(
     update(organizations)
     .where(organizations.c.id == bindparam("in_organization"))
     .values(version=organizations.c.version + 1)
@@ -158,11 +161,11 @@ _members = (
     )
     .where(users.c.organization_id == bindparam("organization_id"))
 )
-_MEMBERS = _members.where(among(users.c.id, "ids")).order_by(users.c.id)
+_MEMBERS = Prepared(_members.where(among(users.c.id, "ids")).order_by(users.c.id))
 _MEMBERS_AFTER = (
     _members.where(users.c.id > bindparam("after")).order_by(users.c.id).limit(bindparam("limit"))
 )
-_MAPPINGS_OF = (
+_MAPPINGS_OF = Prepared(
     select(
         memberships.c.member_id,
         group_mappings.c.group_id,
@@ -183,7 +186,7 @@ _MAPPINGS_OF = (
 _is_waiting = (assignments.c.organization_id == bindparam("organization_id")) & assignments.c.desired.is_not(
     None
 )
-_SOMEBODY_WAITS = select(assignments.c.member_id).where(_is_waiting).limit(1)
+_SOMEBODY_WAITS = Prepared(select(assignments.c.member_id).where(_is_waiting).limit(1))
 _seated_users = assignments.join(
     users,
     (assignments.c.organization_id == users.c.organization_id) & (assignments.c.member_id == users.c.id),
@@ -201,12 +204,12 @@ _this_place = tuple_(
 )
 _behind = _place > _this_place
 _ahead = _place < _this_place
-_QUEUE_OF_HOLDERS = _queue.where(assignments.c.tier == bindparam("holds"))
-_QUEUE_OF_SEATLESS = _queue.where(assignments.c.tier.is_(None))
-_QUEUE_OF_HOLDERS_BEHIND = _QUEUE_OF_HOLDERS.where(_behind)
-_QUEUE_OF_SEATLESS_BEHIND = _QUEUE_OF_SEATLESS.where(_behind)
+_QUEUE_OF_HOLDERS = Prepared(_queue.where(assignments.c.tier == bindparam("holds")))
+_QUEUE_OF_SEATLESS = Prepared(_queue.where(assignments.c.tier.is_(None)))
+_QUEUE_OF_HOLDERS_BEHIND = Prepared(_QUEUE_OF_HOLDERS.statement.where(_behind))
+_QUEUE_OF_SEATLESS_BEHIND = Prepared(_QUEUE_OF_SEATLESS.statement.where(_behind))
 
-_WAITERS_BEHIND = (
+_WAITERS_BEHIND = Prepared(
     select(
         assignments.c.member_id,
         users.c.document,
@@ -221,13 +224,15 @@ _WAITERS_BEHIND = (
     .order_by(assignments.c.claim_class, assignments.c.waiting_since, assignments.c.member_id)
     .limit(bindparam("limit"))
 )
-_PLACE_OF = select(assignments.c.claim_class, assignments.c.waiting_since).where(
-    _is_waiting, assignments.c.member_id == bindparam("member_id")
+_PLACE_OF = Prepared(
+    select(assignments.c.claim_class, assignments.c.waiting_since).where(
+        _is_waiting, assignments.c.member_id == bindparam("member_id")
+    )
 )
-_COUNT_AHEAD = select(func.count()).select_from(assignments).where(_is_waiting, _ahead)
+_COUNT_AHEAD = Prepared(select(func.count()).select_from(assignments).where(_is_waiting, _ahead))
 
-_INSERT = insert(assignments)
-_SAVE = (
+_INSERT = Prepared(insert(assignments))
+_SAVE = Prepared(
     update(assignments)
     .where(
         assignments.c.organization_id == bindparam("in_organization"),
@@ -237,21 +242,23 @@ _SAVE = (
 )
 
 
-def rules(tx: Connection, organization_id: str) -> Rules:
+def rules(tx: Transaction, organization_id: str) -> Rules:
     """Read pools and settings without a lock, highest tier first."""
-    return _rules_of(tx.execute(_rules, {"organization_id": organization_id}).all())
+    return _rules_of(tx.execute(_RULES, {"organization_id": organization_id}).all())
 
 
-def lock_rules(tx: Connection, organization_id: str) -> Rules:
+def lock_rules(tx: Transaction, organization_id: str) -> Rules:
     """Read pools and settings and hold them until the transaction ends.
 
     Every seat change of an organization starts here, so two of them never run at the same time.
     """
-    statement = _rules if tx.dialect.name == "sqlite" else _LOCK_RULES
+    statement = _RULES if tx.dialect.name == "sqlite" else _LOCK_RULES
     return _rules_of(tx.execute(statement, {"organization_id": organization_id}).all())
 
 
-def members(tx: Connection, organization_id: str, ids: Sequence[str], *, with_mappings: bool) -> list[Member]:
+def members(
+    tx: Transaction, organization_id: str, ids: Sequence[str], *, with_mappings: bool
+) -> list[Member]:
     """Return what the policy must know of some members, in the order in which they were created."""
     parameters = {"organization_id": organization_id, "ids": ids}
     mappings: dict[str, list[GroupMapping]] = {}
@@ -262,7 +269,7 @@ def members(tx: Connection, organization_id: str, ids: Sequence[str], *, with_ma
     return [_member_of(row, tuple(mappings.get(row.id, ()))) for row in tx.execute(_MEMBERS, parameters)]
 
 
-def all_member_ids(tx: Connection, organization_id: str) -> list[str]:
+def all_member_ids(tx: Transaction, organization_id: str) -> list[str]:
     """Return the ids of all members in the order in which they were created."""
     statement = select(users.c.id).where(users.c.organization_id == organization_id).order_by(users.c.id)
     return list(tx.execute(statement).scalars())
@@ -271,7 +278,7 @@ def all_member_ids(tx: Connection, organization_id: str) -> list[str]:
 class Queue:
     """Who waits, read page by page and only as far as the policy looks (``seat_policy.WaitingList``)."""
 
-    def __init__(self, tx: Connection, organization_id: str) -> None:
+    def __init__(self, tx: Transaction, organization_id: str) -> None:
         self._tx = tx
         self._organization_id = organization_id
         parameters = {"organization_id": organization_id}
@@ -297,7 +304,7 @@ class Queue:
             rows = self._tx.execute(behind, parameters).all()
 
 
-def create(tx: Connection, organization_id: str, member: Member, at: datetime) -> None:
+def create(tx: Transaction, organization_id: str, member: Member, at: datetime) -> None:
     """Store the seat of a member who has no assignment yet."""
     row = {
         "organization_id": organization_id,
@@ -309,7 +316,7 @@ def create(tx: Connection, organization_id: str, member: Member, at: datetime) -
 
 
 def save(
-    tx: Connection,
+    tx: Transaction,
     organization_id: str,
     changes: Iterable[SeatChange],
     used_delta: Mapping[str, int],
@@ -345,7 +352,7 @@ def save(
         touch_organization(tx, organization_id)
 
 
-def newest_holders(tx: Connection, organization_id: str, tier: str, limit: int) -> list[str]:
+def newest_holders(tx: Transaction, organization_id: str, tier: str, limit: int) -> list[str]:
     """Return the ids of those who hold a seat of a tier, who joined last first."""
     return list(
         tx.execute(
@@ -354,20 +361,20 @@ def newest_holders(tx: Connection, organization_id: str, tier: str, limit: int) 
     )
 
 
-def reserve(tx: Connection, organization_id: str, tier: str, kept: Sequence[Reservation]) -> None:
+def reserve(tx: Transaction, organization_id: str, tier: str, kept: Sequence[Reservation]) -> None:
     """Store which free seats of a tier are kept for whom."""
     text = orjson.dumps([[one.actor, microseconds_of(one.until)] for one in kept]).decode()
     parameters = {"in_organization": organization_id, "of_tier": tier, "kept": text if kept else None}
     tx.execute(_RESERVE, parameters)
 
 
-def touch_organization(tx: Connection, organization_id: str) -> None:
+def touch_organization(tx: Transaction, organization_id: str) -> None:
     """Count up the organization's version for a change that moves no pool."""
     tx.execute(_TOUCH_ORGANIZATION, {"in_organization": organization_id})
 
 
 def waiters(
-    tx: Connection, organization_id: str, *, behind: tuple[int, int, str], limit: int
+    tx: Transaction, organization_id: str, *, behind: tuple[int, int, str], limit: int
 ) -> list[Waiter]:
     """Return the queue in the order in which it is served, behind a place (class, microseconds, id)."""
     claim_class, since, member_id = behind
@@ -393,17 +400,17 @@ def waiters(
     ]
 
 
-def queue_position(tx: Connection, organization_id: str, member_id: str) -> int | None:
+def queue_position(tx: Transaction, organization_id: str, member_id: str) -> int | None:
     """Return how many are served before this member, plus one; None for who does not wait."""
     key = {"organization_id": organization_id, "member_id": member_id}
     own = tx.execute(_PLACE_OF, key).one_or_none()
     if own is None:
         return None
     place = {"claim_class": own.claim_class, "since": own.waiting_since}
-    return 1 + tx.execute(_COUNT_AHEAD, {**key, **place}).scalar_one()
+    return 1 + int(tx.execute(_COUNT_AHEAD, {**key, **place}).scalar_one())
 
 
-def waiting_counts(tx: Connection, organization_id: str) -> Mapping[str, int]:
+def waiting_counts(tx: Transaction, organization_id: str) -> Mapping[str, int]:
     """Return how many wait for each tier, ``any`` included."""
     statement = select(assignments.c.desired, func.count()).where(_is_waiting).group_by(assignments.c.desired)
     return {desired: count for desired, count in tx.execute(statement, {"organization_id": organization_id})}

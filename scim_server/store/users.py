@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy import RowMapping, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from scim_server.errors import NotFound, NotUnique
@@ -17,7 +17,9 @@ from scim_server.scim.values import Json, fold
 from scim_server.store import attribute_values, indexing
 from scim_server.store.arrays import among
 from scim_server.store.integrity import broken_constraint
+from scim_server.store.prepared import Prepared
 from scim_server.store.tables import Instant, assignments, groups, memberships, users
+from scim_server.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,57 +84,64 @@ SELECT_USERS = select(*_user).select_from(users_with_seats)
 
 _of_organization = users.c.organization_id == bindparam("organization_id")
 _this = _of_organization & (users.c.id == bindparam("id"))
-_GET = SELECT_USERS.where(_this)
-_GET_BY_NAME = SELECT_USERS.where(_of_organization, users.c.user_name_key == bindparam("user_name_key"))
-_GET_INACTIVE_BY_EXTERNAL_ID = (
+_GET = Prepared(SELECT_USERS.where(_this))
+_GET_BY_NAME = Prepared(
+    SELECT_USERS.where(_of_organization, users.c.user_name_key == bindparam("user_name_key"))
+)
+_GET_INACTIVE_BY_EXTERNAL_ID = Prepared(
     SELECT_USERS.where(
         _of_organization, users.c.external_id == bindparam("external_id"), users.c.active.is_(False)
     )
     .order_by(users.c.id)
     .limit(1)
 )
-_GET_BY_EXTERNAL_ID = (
+_GET_BY_EXTERNAL_ID = Prepared(
     SELECT_USERS.where(_of_organization, users.c.external_id == bindparam("external_id"))
     .order_by(users.c.id)
     .limit(1)
 )
-_LOCK = select(users.c.id).where(_this).with_for_update(key_share=True)
-_LOCK_ALL = (
+_LOCK = Prepared(select(users.c.id).where(_this).with_for_update(key_share=True))
+_LOCK_ALL = Prepared(
     select(users.c.id)
     .where(_of_organization, among(users.c.id, "ids"))
     .order_by(users.c.id)
     .with_for_update(key_share=True)
 )
-_LOCK_TO_DELETE = select(users.c.id).where(_this).with_for_update()
-_INSERT = insert(users)
+_LOCK_TO_DELETE = Prepared(select(users.c.id).where(_this).with_for_update())
+_INSERT = Prepared(insert(users))
 _this_user = (users.c.organization_id == bindparam("in_organization")) & (users.c.id == bindparam("user_id"))
-_REPLACE = update(users).where(_this_user).values(version=users.c.version + 1)
-_SET_PASSWORD = update(users).where(_this_user).values(password_hash=bindparam("hash"))
-_SET_OWN_ROLE = update(users).where(_this_user).values(own_role=bindparam("given"), role=bindparam("counts"))
-_SET_ROLES = update(users).where(_this_user).values(role=bindparam("counts"))
-_ACCEPT = (
+_REPLACE = Prepared(update(users).where(_this_user).values(version=users.c.version + 1))
+_SET_PASSWORD = Prepared(update(users).where(_this_user).values(password_hash=bindparam("hash")))
+_SET_OWN_ROLE = Prepared(
+    update(users).where(_this_user).values(own_role=bindparam("given"), role=bindparam("counts"))
+)
+_SET_ROLES = Prepared(update(users).where(_this_user).values(role=bindparam("counts")))
+_ACCEPT = Prepared(
     update(users)
     .where(_this_user)
     .values(invited=False, invitation_expires_at=None, version=users.c.version + 1)
 )
 _has_invitation = _of_organization & users.c.invitation_expires_at.is_not(None)
-_EXPIRED_INVITATIONS = (
+_EXPIRED_INVITATIONS = Prepared(
     select(users.c.id)
     .where(_has_invitation, users.c.invitation_expires_at <= bindparam("at", type_=Instant()))
     .order_by(users.c.invitation_expires_at)
     .limit(bindparam("limit"))
 )
-_NEXT_EXPIRY = (
+_NEXT_EXPIRY = Prepared(
     select(users.c.invitation_expires_at)
     .where(_has_invitation)
     .order_by(users.c.invitation_expires_at)
     .limit(1)
 )
-_DELETE = delete(users).where(_this)
-_DELETE_SEAT = delete(assignments).where(
-    assignments.c.organization_id == bindparam("organization_id"), assignments.c.member_id == bindparam("id")
+_DELETE = Prepared(delete(users).where(_this))
+_DELETE_SEAT = Prepared(
+    delete(assignments).where(
+        assignments.c.organization_id == bindparam("organization_id"),
+        assignments.c.member_id == bindparam("id"),
+    )
 )
-_GROUPS_OF = (
+_GROUPS_OF = Prepared(
     select(memberships.c.member_id, groups.c.id, groups.c.display_name)
     .select_from(
         memberships.join(
@@ -146,7 +155,7 @@ _GROUPS_OF = (
     )
     .order_by(memberships.c.member_id, groups.c.id)
 )
-_TOUCH_SEATS = (
+_TOUCH_SEATS = Prepared(
     update(assignments)
     .where(
         assignments.c.organization_id == bindparam("in_organization"), among(assignments.c.member_id, "ids")
@@ -156,7 +165,7 @@ _TOUCH_SEATS = (
 
 
 def insert_user(
-    tx: Connection,
+    tx: Transaction,
     organization_id: str,
     user_id: str,
     resource_type: ResourceType,
@@ -187,7 +196,7 @@ def insert_user(
 
 
 def replace_document(
-    tx: Connection,
+    tx: Transaction,
     organization_id: str,
     user_id: str,
     resource_type: ResourceType,
@@ -208,18 +217,18 @@ def replace_document(
     )
 
 
-def set_password(tx: Connection, organization_id: str, user_id: str, password_hash: str) -> None:
+def set_password(tx: Transaction, organization_id: str, user_id: str, password_hash: str) -> None:
     """Keep the hash of a new password."""
     tx.execute(_SET_PASSWORD, {"in_organization": organization_id, "user_id": user_id, "hash": password_hash})
 
 
-def set_own_role(tx: Connection, organization_id: str, user_id: str, own_role: str, role: str) -> None:
+def set_own_role(tx: Transaction, organization_id: str, user_id: str, own_role: str, role: str) -> None:
     """Store the role that was given by hand, and the one that counts now."""
     key = {"in_organization": organization_id, "user_id": user_id}
     tx.execute(_SET_OWN_ROLE, {**key, "given": own_role, "counts": role})
 
 
-def set_roles(tx: Connection, organization_id: str, roles: Mapping[str, str]) -> None:
+def set_roles(tx: Transaction, organization_id: str, roles: Mapping[str, str]) -> None:
     """Store the roles that count now, by user id."""
     rows = [
         {"in_organization": organization_id, "user_id": user_id, "counts": role}
@@ -228,18 +237,18 @@ def set_roles(tx: Connection, organization_id: str, roles: Mapping[str, str]) ->
     tx.execute(_SET_ROLES, rows)
 
 
-def accept_invitation(tx: Connection, organization_id: str, user_id: str) -> None:
+def accept_invitation(tx: Transaction, organization_id: str, user_id: str) -> None:
     """Make an invited user an active one; the version counts up, for the person can use the seat now."""
     tx.execute(_ACCEPT, {"in_organization": organization_id, "user_id": user_id})
 
 
-def expired_invitations(tx: Connection, organization_id: str, at: datetime, limit: int) -> list[str]:
+def expired_invitations(tx: Transaction, organization_id: str, at: datetime, limit: int) -> list[str]:
     """Return the ids of those whose invitation has expired."""
     parameters = {"organization_id": organization_id, "at": at, "limit": limit}
     return list(tx.execute(_EXPIRED_INVITATIONS, parameters).scalars())
 
 
-def next_invitation_expiry(tx: Connection, organization_id: str) -> datetime | None:
+def next_invitation_expiry(tx: Transaction, organization_id: str) -> datetime | None:
     """Return when the next invitation expires."""
     found: datetime | None = tx.execute(
         _NEXT_EXPIRY, {"organization_id": organization_id}
@@ -247,7 +256,7 @@ def next_invitation_expiry(tx: Connection, organization_id: str) -> datetime | N
     return found
 
 
-def with_role(tx: Connection, organization_id: str, roles: Sequence[str]) -> list[UserRecord]:
+def with_role(tx: Transaction, organization_id: str, roles: Sequence[str]) -> list[UserRecord]:
     """Return the users who have one of some roles other than ``user``, whatever their status."""
     statement = SELECT_USERS.where(
         users.c.organization_id == organization_id, users.c.role != "user", users.c.role.in_(roles)
@@ -255,7 +264,7 @@ def with_role(tx: Connection, organization_id: str, roles: Sequence[str]) -> lis
     return [record_of(row) for row in tx.execute(statement).mappings()]
 
 
-def get(tx: Connection, organization_id: str, user_id: str) -> UserRecord:
+def get(tx: Transaction, organization_id: str, user_id: str) -> UserRecord:
     """Raises NotFound, also for a user of another organization."""
     row = tx.execute(_GET, {"organization_id": organization_id, "id": user_id}).mappings().one_or_none()
     if row is None:
@@ -263,28 +272,30 @@ def get(tx: Connection, organization_id: str, user_id: str) -> UserRecord:
     return record_of(row)
 
 
-def find_by_name(tx: Connection, organization_id: str, user_name: str) -> UserRecord | None:
+def find_by_name(tx: Transaction, organization_id: str, user_name: str) -> UserRecord | None:
     """Return the user of this name in any letter case."""
     found = tx.execute(_GET_BY_NAME, {"organization_id": organization_id, "user_name_key": fold(user_name)})
     row = found.mappings().one_or_none()
     return None if row is None else record_of(row)
 
 
-def find_inactive_by_external_id(tx: Connection, organization_id: str, external_id: str) -> UserRecord | None:
+def find_inactive_by_external_id(
+    tx: Transaction, organization_id: str, external_id: str
+) -> UserRecord | None:
     """Return the oldest inactive user of this externalId."""
     parameters = {"organization_id": organization_id, "external_id": external_id}
     row = tx.execute(_GET_INACTIVE_BY_EXTERNAL_ID, parameters).mappings().one_or_none()
     return None if row is None else record_of(row)
 
 
-def find_by_external_id(tx: Connection, organization_id: str, external_id: str) -> UserRecord | None:
+def find_by_external_id(tx: Transaction, organization_id: str, external_id: str) -> UserRecord | None:
     """Return the oldest user of this externalId."""
     parameters = {"organization_id": organization_id, "external_id": external_id}
     row = tx.execute(_GET_BY_EXTERNAL_ID, parameters).mappings().one_or_none()
     return None if row is None else record_of(row)
 
 
-def lock(tx: Connection, organization_id: str, user_id: str, *, to_delete: bool = False) -> UserRecord:
+def lock(tx: Transaction, organization_id: str, user_id: str, *, to_delete: bool = False) -> UserRecord:
     """Hold the user's row until the transaction ends, then read it. Raises NotFound."""
     statement = _LOCK_TO_DELETE if to_delete else _LOCK
     if tx.dialect.name != "sqlite":  # which has one writer anyway
@@ -292,13 +303,13 @@ def lock(tx: Connection, organization_id: str, user_id: str, *, to_delete: bool 
     return get(tx, organization_id, user_id)
 
 
-def lock_all(tx: Connection, organization_id: str, user_ids: Sequence[str]) -> None:
+def lock_all(tx: Transaction, organization_id: str, user_ids: Sequence[str]) -> None:
     """Hold the rows of several users, always in the same order."""
     if tx.dialect.name != "sqlite":
         tx.execute(_LOCK_ALL, {"organization_id": organization_id, "ids": sorted(set(user_ids))})
 
 
-def delete_user(tx: Connection, organization_id: str, user_id: str) -> None:
+def delete_user(tx: Transaction, organization_id: str, user_id: str) -> None:
     """Remove the user, their values and their seat; memberships are the caller's to remove first."""
     parameters = {"organization_id": organization_id, "id": user_id}
     attribute_values.delete_rows(tx, organization_id, user_id)
@@ -307,7 +318,7 @@ def delete_user(tx: Connection, organization_id: str, user_id: str) -> None:
 
 
 def groups_of(
-    tx: Connection, organization_id: str, user_ids: Sequence[str]
+    tx: Transaction, organization_id: str, user_ids: Sequence[str]
 ) -> Mapping[str, list[GroupReference]]:
     """Return the direct groups of each of some users; who has none is absent."""
     found: dict[str, list[GroupReference]] = {}
@@ -318,7 +329,7 @@ def groups_of(
     return found
 
 
-def touch(tx: Connection, organization_id: str, user_ids: Sequence[str]) -> None:
+def touch(tx: Transaction, organization_id: str, user_ids: Sequence[str]) -> None:
     """Count up the versions of users whose derived attributes (``groups``) changed."""
     if user_ids:
         tx.execute(_TOUCH_SEATS, {"in_organization": organization_id, "ids": sorted(user_ids)})
@@ -348,7 +359,7 @@ def _columns(resource_type: ResourceType, document: Json, at: datetime) -> dict[
     }
 
 
-def _write(tx: Connection, statement: Any, row: Mapping[str, Any], document: Json) -> None:
+def _write(tx: Transaction, statement: Any, row: Mapping[str, Any], document: Json) -> None:
     try:
         tx.execute(statement, row)
     except IntegrityError as error:

@@ -8,11 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from scim_server.errors import NotFound, Unavailable
 from scim_server.store.database import Database, LostRace
+from scim_server.store.transaction import Transaction
 
 ROW = {
     "id": "1",
@@ -32,14 +33,14 @@ ROW = {
 }
 
 
-def add(tx: Connection, name: str) -> None:
+def add(tx: Transaction, name: str) -> None:
     row = {**ROW, "id": name, "name": name}
     columns, values = ", ".join(row), ", ".join(f":{column}" for column in row)
     tx.execute(text(f"INSERT INTO organizations ({columns}) VALUES ({values})"), row)
 
 
-def names(tx: Connection) -> list[str]:
-    return list(tx.scalars(text("SELECT name FROM organizations ORDER BY name")))
+def names(tx: Transaction) -> list[str]:
+    return list(tx.connection.scalars(text("SELECT name FROM organizations ORDER BY name")))
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_what_an_operation_did_is_there_when_it_returns(database, other):
 
 
 def test_nothing_remains_of_an_operation_that_raises(database):
-    def fail(tx: Connection) -> None:
+    def fail(tx: Transaction) -> None:
         add(tx, "acme")
         raise NotFound("on purpose")
 
@@ -67,11 +68,11 @@ def test_nothing_remains_of_an_operation_that_raises(database):
     assert database.read(names) == []
 
 
-def losing(times: int) -> Callable[[Connection], int]:
+def losing(times: int) -> Callable[[Transaction], int]:
     """Make an operation that loses so many races and then returns how often it began."""
     begun = 0
 
-    def operation(tx: Connection) -> int:
+    def operation(tx: Transaction) -> int:
         nonlocal begun
         begun += 1
         add(tx, f"acme-{begun}")
@@ -103,7 +104,7 @@ def test_a_deadlock_is_begun_again(database, other):
     both_hold_one = threading.Barrier(2)
     failures: list[Exception] = []
 
-    def touch(tx: Connection, first: str, second: str) -> None:
+    def touch(tx: Transaction, first: str, second: str) -> None:
         for name in (first, second):
             statement = "UPDATE organizations SET version = version + 1 WHERE name = :name"
             tx.execute(text(statement), {"name": name})
@@ -126,7 +127,9 @@ def test_a_deadlock_is_begun_again(database, other):
         thread.join()
 
     assert failures == []
-    assert database.read(lambda tx: list(tx.scalars(text("SELECT version FROM organizations")))) == [3, 3]
+    assert database.read(
+        lambda tx: list(tx.connection.scalars(text("SELECT version FROM organizations")))
+    ) == [3, 3]
 
 
 def wait(barrier: threading.Barrier) -> None:
@@ -139,9 +142,9 @@ def test_a_writer_that_begins_by_reading_loses_no_update(database, other):
     """On SQLite such a writer would be refused at its first write, had it not begun as a writer."""
     database.run(add, "acme")
 
-    def count_up(tx: Connection) -> None:
+    def count_up(tx: Transaction) -> None:
         lock = "" if database.is_sqlite else " FOR UPDATE"
-        version = tx.scalar(text(f"SELECT version FROM organizations{lock}"))
+        version = tx.connection.scalar(text(f"SELECT version FROM organizations{lock}"))
         tx.execute(text("UPDATE organizations SET version = :version"), {"version": version + 1})
 
     def many(on: Database) -> None:
@@ -154,11 +157,11 @@ def test_a_writer_that_begins_by_reading_loses_no_update(database, other):
     for thread in threads:
         thread.join()
 
-    assert database.read(lambda tx: tx.scalar(text("SELECT version FROM organizations"))) == 81
+    assert database.read(lambda tx: tx.connection.scalar(text("SELECT version FROM organizations"))) == 81
 
 
 def test_readers_do_not_wait_for_a_writer(database, other):
-    def write_and_look(tx: Connection) -> list[str]:
+    def write_and_look(tx: Transaction) -> list[str]:
         add(tx, "acme")
         return other.read(names)
 
@@ -170,7 +173,7 @@ def test_a_broken_constraint_is_not_tried_again(database):
     database.run(add, "acme")
     begun = []
 
-    def add_again(tx: Connection) -> None:
+    def add_again(tx: Transaction) -> None:
         begun.append(1)
         add(tx, "acme")
 
@@ -212,8 +215,8 @@ def test_a_database_that_is_away_is_unavailable(url):
 def test_durability_says_what_sqlite_survives(tmp_path: Path, durability, synchronous):
     database = Database(f"sqlite:///{tmp_path}/scim.sqlite3", durability=durability)
 
-    found = database.read(lambda tx: tx.scalar(text("PRAGMA synchronous")))
-    journal = database.read(lambda tx: tx.scalar(text("PRAGMA journal_mode")))
+    found = database.read(lambda tx: tx.connection.scalar(text("PRAGMA synchronous")))
+    journal = database.read(lambda tx: tx.connection.scalar(text("PRAGMA journal_mode")))
 
     assert (found, journal) == (synchronous, "wal")
     database.close()

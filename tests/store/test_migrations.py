@@ -12,12 +12,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from scim_server.errors import Unavailable
 from scim_server.store import schema
 from scim_server.store.database import Database
 from scim_server.store.tables import metadata
+from scim_server.store.transaction import Transaction
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -42,7 +43,7 @@ def make_empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
         database.close()
 
 
-def definitions(tx: Connection) -> set[tuple[str, ...]]:
+def definitions(tx: Transaction) -> set[tuple[str, ...]]:
     """Return all that the database says of its tables, in its own words."""
     if tx.dialect.name == "sqlite":
         rows = tx.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
@@ -67,12 +68,12 @@ def definitions(tx: Connection) -> set[tuple[str, ...]]:
     }
 
 
-def definitions_of_the_tables(tx: Connection) -> set[tuple[str, ...]]:
+def definitions_of_the_tables(tx: Transaction) -> set[tuple[str, ...]]:
     """Return what an empty database says when the tables are made without migrations."""
     if tx.dialect.name == "postgresql":
         tx.execute(text("CREATE SCHEMA directly"))
         tx.execute(text("SET LOCAL search_path TO directly"))
-    metadata.create_all(tx)
+    metadata.create_all(tx.connection)
     return definitions(tx)
 
 
@@ -90,8 +91,8 @@ def test_migrations_build_what_the_tables_say(make_empty, tmp_path):
 
 
 def test_alembic_finds_nothing_to_migrate(database):
-    def differences(tx: Connection) -> Any:
-        return compare_metadata(MigrationContext.configure(tx), metadata)
+    def differences(tx: Transaction) -> Any:
+        return compare_metadata(MigrationContext.configure(tx.connection), metadata)
 
     assert database.read(differences) == []
 
@@ -139,9 +140,9 @@ def test_every_migration_can_be_taken_back(make_empty):
     database = make_empty()
     schema.upgrade(database)
 
-    def downgrade(tx: Connection) -> None:
+    def downgrade(tx: Transaction) -> None:
         config = schema.alembic_config()
-        config.attributes["connection"] = tx
+        config.attributes["connection"] = tx.connection
         command.downgrade(config, "base")
 
     database.run(downgrade)

@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
 
 from scim_server.store import schema
 from scim_server.store.database import Database
+from scim_server.store.transaction import Transaction
 
 
 @click.command()
@@ -39,9 +39,9 @@ def write(message: str, rewrite: bool) -> None:
     click.echo(path)
 
 
-def _write(tx: Connection, message: str, number: str, has_older: bool) -> Path:
+def _write(tx: Transaction, message: str, number: str, has_older: bool) -> Path:
     config = schema.alembic_config()
-    config.attributes["connection"] = tx
+    config.attributes["connection"] = tx.connection
     if has_older:
         command.upgrade(config, "head")
     written = command.revision(config, message, autogenerate=True, rev_id=number)

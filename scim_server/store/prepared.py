@@ -1,0 +1,191 @@
+"""Statements that are compiled once and handed to the driver as they are.
+
+SQLAlchemy builds a statement, checks it against the tables and writes it in the language
+of either database. That is done once, here; afterwards only the parameters change, and
+running the statement costs what the driver takes.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Insert, Update
+from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
+
+Parameters = Mapping[str, Any]
+Processor = Callable[[Any], Any]
+
+
+class Rows:
+    """What a statement answered: all rows, each a named tuple. The methods are SQLAlchemy's of these names."""
+
+    __slots__ = ("_fields", "_rows", "rowcount")
+
+    def __init__(self, rows: list[Any], fields: tuple[str, ...], rowcount: int) -> None:
+        self._rows = rows
+        self._fields = fields
+        self.rowcount = rowcount
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._rows)
+
+    def all(self) -> list[Any]:
+        return self._rows
+
+    def first(self) -> Any:
+        return self._rows[0] if self._rows else None
+
+    def one_or_none(self) -> Any:
+        if len(self._rows) > 1:
+            raise MultipleResultsFound("more than one row")
+        return self.first()
+
+    def one(self) -> Any:
+        row = self.one_or_none()
+        if row is None:
+            raise NoResultFound("no row")
+        return row
+
+    def scalars(self) -> Iterator[Any]:
+        return (row[0] for row in self._rows)
+
+    def scalar_one(self) -> Any:
+        return self.one()[0]
+
+    def scalar_one_or_none(self) -> Any:
+        row = self.one_or_none()
+        return None if row is None else row[0]
+
+    def mappings(self) -> Rows:
+        """Return the rows as dictionaries."""
+        fields = self._fields
+        return Rows([dict(zip(fields, row, strict=True)) for row in self._rows], fields, self.rowcount)
+
+
+class Prepared:
+    """A Core statement, compiled at its first use, once for each database and set of columns that are written."""
+
+    __slots__ = ("_compiled", "statement")
+
+    def __init__(self, statement: Any) -> None:
+        self.statement = statement
+        self._compiled: dict[Any, _Compiled] = {}
+
+    def execute(self, connection: Connection, parameters: Parameters | Sequence[Parameters] = ()) -> Rows:
+        """Run the statement, for each of several parameter sets where there is a list of them.
+
+        Raises the same errors as SQLAlchemy does.
+        """
+        many = not isinstance(parameters, Mapping)
+        first: Parameters = (parameters[0] if parameters else {}) if many else parameters  # type: ignore[index,assignment]
+        compiled = self._for(connection.dialect, first)
+        try:
+            if many and len(parameters) > 1:
+                return compiled.run_many(connection, parameters)  # type: ignore[arg-type]
+            return compiled.run(connection, first)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise self._translated(connection, compiled, error) from error
+
+    def _for(self, dialect: Dialect, parameters: Parameters) -> _Compiled:
+        writes = isinstance(self.statement, Insert | Update)
+        key = (dialect.name, frozenset(parameters)) if writes else dialect.name
+        found = self._compiled.get(key)
+        if found is None:
+            found = self._compiled[key] = _compile(self.statement, dialect, parameters)
+        return found
+
+    def _translated(self, connection: Connection, compiled: _Compiled, error: Any) -> Exception:
+        dialect = connection.dialect
+        raw: Any = connection.connection.dbapi_connection
+        lost = dialect.is_disconnect(error, raw, None)
+        if lost:
+            connection.invalidate(error)
+        translated: Exception = DBAPIError.instance(
+            compiled.sql,
+            None,
+            error,
+            dialect.loaded_dbapi.Error,
+            hide_parameters=True,
+            connection_invalidated=lost,
+            dialect=dialect,
+        )
+        return translated
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A statement as one database reads it.
+
+    ``names``: the parameters in the order of their places, None where they are given by name.
+    """
+
+    sql: str
+    names: tuple[str, ...] | None
+    fixed: Mapping[str, Any]
+    into: tuple[tuple[str, Processor], ...]
+    fields: tuple[str, ...]
+    make: Callable[[Any], Any]
+    out_of: tuple[tuple[int, Processor], ...]
+
+    def run(self, connection: Connection, parameters: Parameters) -> Rows:
+        cursor = connection.connection.dbapi_connection.execute(  # type: ignore[union-attr]
+            self.sql, self._bound(parameters)
+        )
+        rows = self._rows(cursor.fetchall()) if self.fields else []
+        return Rows(rows, self.fields, cursor.rowcount)
+
+    def run_many(self, connection: Connection, parameters: Sequence[Parameters]) -> Rows:
+        cursor = connection.connection.dbapi_connection.cursor()  # type: ignore[union-attr]
+        cursor.executemany(self.sql, [self._bound(each) for each in parameters])
+        return Rows([], (), cursor.rowcount)
+
+    def _bound(self, parameters: Parameters) -> Any:
+        values = {**self.fixed, **parameters}
+        for name, process in self.into:
+            values[name] = process(values[name])
+        return values if self.names is None else [values[name] for name in self.names]
+
+    def _rows(self, fetched: list[Any]) -> list[Any]:
+        make = self.make
+        if not self.out_of:
+            return [make(row) for row in fetched]
+        rows = []
+        for row in fetched:
+            values = list(row)
+            for index, process in self.out_of:
+                values[index] = process(values[index])
+            rows.append(make(values))
+        return rows
+
+
+def _compile(statement: Any, dialect: Dialect, parameters: Parameters) -> _Compiled:
+    columns = sorted(parameters) if isinstance(statement, Insert | Update) else None
+    compiled = statement.compile(
+        dialect=dialect, column_keys=columns, compile_kwargs={"render_postcompile": True}
+    )
+    binds = compiled.binds
+    into = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in binds.items()}
+    returned = list(statement.exported_columns) if _returns(statement) else []
+    out_of = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in returned]
+    fields = tuple(str(column.key) for column in returned)
+    return _Compiled(
+        sql=compiled.string,
+        names=tuple(compiled.positiontup) if compiled.positional else None,
+        fixed={name: bind.effective_value for name, bind in binds.items() if not bind.required},
+        into=tuple((name, process) for name, process in into.items() if process is not None),
+        fields=fields,
+        make=_row_class(fields)._make,
+        out_of=tuple((index, process) for index, process in enumerate(out_of) if process is not None),
+    )
+
+
+def _row_class(fields: tuple[str, ...]) -> Any:
+    # The fields are the statement's; one without a name is called by its place.
+    return namedtuple("Row", fields, rename=True)
+
+
+def _returns(statement: Any) -> bool:
+    return bool(statement.is_select or getattr(statement, "_returning", ()))
