@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -45,7 +46,7 @@ def create(tx: Transaction, call: Call, body: Json, projection: Projection | Non
     document = validation.for_creation(call.group_type, body, call.client, call.note)
     members = document.pop("members", [])
     group_id = new_id()
-    store.insert_group(
+    record = store.insert_group(
         tx,
         call.organization_id,
         group_id,
@@ -60,7 +61,7 @@ def create(tx: Transaction, call: Call, body: Json, projection: Projection | Non
     if difference.joined or difference.skipped:
         happened.append(_changed(group_id, (), difference))
     event_log.append(tx, call, happened)
-    return _answer(tx, call, group_id, projection)
+    return _answer(tx, call, record, projection)
 
 
 def replace(
@@ -167,10 +168,10 @@ def _change(
     """Store what differs; where nothing does, neither version nor time stamps move."""
     difference = change_members(tx, call, record.id, relation) if relation else Difference()
     if after != before:
-        store.replace_document(
+        record = store.replace_document(
             tx,
             call.organization_id,
-            record.id,
+            record,
             call.group_type,
             before,
             after,
@@ -179,12 +180,13 @@ def _change(
         )
     elif difference.touched:
         store.touch(tx, call.organization_id, [record.id], call.at)
+        record = dataclasses.replace(record, modified_at=call.at, version=record.version + 1)
     _touch_members(tx, call, record.id, difference, renamed=after["displayName"] != before["displayName"])
     if after != before or difference.touched or difference.skipped:
         happened: list[Event] = [_changed(record.id, changed_attributes(before, after), difference)]
         happened += seats_after(tx, call, record.id, difference, "group_changed")
         event_log.append(tx, call, happened)
-    return _answer(tx, call, record.id, projection)
+    return _answer(tx, call, record, projection)
 
 
 def _touch_members(
@@ -231,8 +233,7 @@ def _changed(group_id: str, changed: tuple[str, ...], difference: Difference) ->
     return GroupChanged(group_id, changed, len(difference.joined), len(difference.left), difference.skipped)
 
 
-def _answer(tx: Transaction, call: Call, group_id: str, projection: Projection | None) -> Rendered:
-    record = store.get(tx, call.organization_id, group_id)
+def _answer(tx: Transaction, call: Call, record: GroupRecord, projection: Projection | None) -> Rendered:
     if projection is None:
         return representation.rendered(call, call.group_type, record, None)
     return render(tx, call, record, projection)

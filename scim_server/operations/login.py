@@ -62,7 +62,7 @@ def _first_login(tx: Transaction, call: Call, situation: Situation, body: Json) 
     )
     try:
         with tx.begin_nested():
-            user_id = users.add(
+            record = users.add(
                 tx,
                 call,
                 document,
@@ -70,7 +70,6 @@ def _first_login(tx: Transaction, call: Call, situation: Situation, body: Json) 
                 group_ids=_groups_named(tx, call, body.get("groups") or []),
                 cause="first_login",
             )
-            record = store.get(tx, call.organization_id, user_id)
             if members.status_of_record(record) is Status.SUSPENDED:
                 raise _Unmapped
     except _Unmapped:

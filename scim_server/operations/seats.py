@@ -112,7 +112,7 @@ def check_tier(situation: Situation, tier: str, *, allow_unassigned: bool = True
 
 def seat_new_member(
     tx: Transaction, call: Call, member: Member, cause: str, *, is_in_groups: bool = False
-) -> list[Event]:
+) -> tuple[Seat, list[Event]]:
     """Give somebody who has just been created the seat that the policy says (seat rules B5, B6).
 
     Raises SeatLimitReached where the organization refuses people it has no seat for.
@@ -127,7 +127,7 @@ def seat_new_member(
         raise SeatLimitReached(
             "seat_limit_reached: no seat is left; an owner has to buy one before this person can be created."
         )
-    return place_new_member(tx, call, decision, member, cause)
+    return seat, place_new_member(tx, call, decision, member, cause)
 
 
 def place_new_member(
@@ -253,7 +253,7 @@ def decide(
     """
 
     def ask(pools: Sequence[Pool]) -> Outcome:
-        queue = store.Queue(tx, call.organization_id)
+        queue = store.Queue(tx, call.organization_id, is_empty=not situation.rules.somebody_waits)
         return reconcile(pools, members, queue, situation.settings, call.at, situation.reserved(call.at))
 
     outcome = ask(situation.rules.pools)

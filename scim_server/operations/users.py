@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from scim_server.call import Call
@@ -21,7 +22,7 @@ from scim_server.store.indexing import named_tier
 from scim_server.store.seats import status_of
 from scim_server.store.transaction import Transaction
 from scim_server.store.users import UserRecord
-from seat_policy import NO_SEAT, Member, Role, Source
+from seat_policy import NO_SEAT, Member, Role, Source, seat_status
 
 
 def create(tx: Transaction, call: Call, body: Json, wanted: Projection | None) -> Rendered:
@@ -34,8 +35,8 @@ def create(tx: Transaction, call: Call, body: Json, wanted: Projection | None) -
         leaver = _leaver(tx, call, document)
         if leaver is not None:
             return _restore(tx, call, leaver, body, wanted)
-    user_id = add(tx, call, document, joined_by=Source.DEFAULT)
-    return _answer(tx, call, user_id, wanted)
+    record = add(tx, call, document, joined_by=Source.DEFAULT)
+    return _answer(tx, call, record, wanted, has_groups=False)
 
 
 def add(
@@ -46,11 +47,11 @@ def add(
     joined_by: Source,
     group_ids: Sequence[str] = (),
     cause: str = "user_created",
-) -> str:
-    """Store a valid document as a new user, a member of some groups, with a seat; return the id."""
+) -> UserRecord:
+    """Store a valid document as a new user, a member of some groups, with a seat."""
     user_id = new_id()
     password_hash = document.pop("password", None)
-    store.insert_user(
+    text = store.insert_user(
         tx,
         call.organization_id,
         user_id,
@@ -76,9 +77,25 @@ def add(
         named_tier=named_tier(document),
         joined_by=joined_by,
     )
-    seated = seats.seat_new_member(tx, call, member, cause, is_in_groups=bool(group_ids))
+    seat, seated = seats.seat_new_member(tx, call, member, cause, is_in_groups=bool(group_ids))
     event_log.append(tx, call, [UserCreated(user_id, document["userName"]), *seated])
-    return user_id
+    return UserRecord(
+        id=user_id,
+        document=text,
+        active=is_active(document),
+        invited=False,
+        invitation_expires_at=None,
+        role=Role.USER.value,
+        own_role=Role.USER.value,
+        created_at=call.at,
+        modified_at=call.at,
+        version=1,
+        tier=seat.tier,
+        source=seat.source.value,
+        seat_status=seat_status(seat).value,
+        desired=seat.desired,
+        waiting_since=seat.waiting_since,
+    )
 
 
 def replace(
@@ -142,19 +159,29 @@ def _change(
     if after != before:
         if is_active(before) and not is_active(after):
             roles.refuse_to_lose(tx, call, record)
-        _store_change(tx, call, record.id, before, after)
-    return _answer(tx, call, record.id, wanted)
+        record = _store_change(tx, call, record, before, after)
+    return _answer(tx, call, record, wanted)
 
 
-def _store_change(tx: Transaction, call: Call, user_id: str, before: Json, after: Json) -> None:
-    store.replace_document(tx, call.organization_id, user_id, call.user_type, before, after, at=call.at)
-    happened: list[Event] = [_changed(call, user_id, before, after)]
+def _store_change(tx: Transaction, call: Call, record: UserRecord, before: Json, after: Json) -> UserRecord:
+    """Store a changed document, evaluate the seat where that matters, and return the user as it is then."""
+    text = store.replace_document(
+        tx, call.organization_id, record.id, call.user_type, before, after, at=call.at
+    )
+    changed = _changed(call, record.id, before, after)
+    cause = _what_moves_the_seat(before, after)
+    if cause is not None:
+        seated = seats.reconcile_members(tx, call, [record.id], cause)
+        event_log.append(tx, call, [changed, *seated])
+        return store.get(tx, call.organization_id, record.id)
+    event_log.append(tx, call, [changed])
+    return dataclasses.replace(record, document=text, modified_at=call.at, version=record.version + 1)
+
+
+def _what_moves_the_seat(before: Json, after: Json) -> str | None:
     if is_active(before) != is_active(after):
-        cause = "user_activated" if is_active(after) else "user_deactivated"
-        happened += seats.reconcile_members(tx, call, [user_id], cause)
-    elif named_tier(before) != named_tier(after):
-        happened += seats.reconcile_members(tx, call, [user_id], "tier_named")
-    event_log.append(tx, call, happened)
+        return "user_activated" if is_active(after) else "user_deactivated"
+    return "tier_named" if named_tier(before) != named_tier(after) else None
 
 
 def _changed(call: Call, user_id: str, before: Json, after: Json) -> UserChanged:
@@ -195,18 +222,21 @@ def _restore(
     return replace(tx, call, leaver.id, {"active": True, **body}, None, wanted)
 
 
-def _answer(tx: Transaction, call: Call, user_id: str, wanted: Projection | None) -> Rendered:
-    record = store.get(tx, call.organization_id, user_id)
+def _answer(
+    tx: Transaction, call: Call, record: UserRecord, wanted: Projection | None, *, has_groups: bool = True
+) -> Rendered:
     if wanted is None:
         return representation.rendered(call, call.user_type, record, None)
-    return render(tx, call, record, wanted)
+    return render(tx, call, record, wanted, has_groups=has_groups)
 
 
-def render(tx: Transaction, call: Call, record: UserRecord, wanted: Projection) -> Rendered:
+def render(
+    tx: Transaction, call: Call, record: UserRecord, wanted: Projection, *, has_groups: bool = True
+) -> Rendered:
     """Return a user as the client sees them; the groups are read only where they are wanted."""
     references = (
         store.groups_of(tx, call.organization_id, [record.id]).get(record.id, [])
-        if wanted.wants("groups")
+        if has_groups and wanted.wants("groups")
         else []
     )
     body = representation.user(call, record, references, wanted)

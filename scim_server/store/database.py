@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -41,10 +41,6 @@ class Database:
     ) -> None:
         self.engine = _engine(url, pool_size=pool_size, durability=durability, pgbouncer=pgbouncer)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
-        self._writers = self.engine.execution_options(write=True)
-        self._readers = (
-            self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        )
         # SQLite has one writer at a time; queueing here is fairer than its sleeping busy handler.
         self._write_turn = threading.Lock() if self.is_sqlite else None
 
@@ -54,8 +50,8 @@ class Database:
         """Run a writing operation in a transaction of its own. Raises Unavailable when the database is away."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with self._turn(), self._writers.begin() as connection:
-                    return operation(Transaction(connection), *args, **kwargs)
+                with self._turn(), self._begun(writes=True) as tx:
+                    return operation(tx, *args, **kwargs)
             except (LostRace, DBAPIError, PoolTimeout) as error:
                 if attempt == _ATTEMPTS or not _is_worth_another_try(error):
                     raise _translated(error) from error
@@ -66,11 +62,14 @@ class Database:
         self, operation: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Run an operation that only reads. Raises Unavailable when the database is away."""
-        try:
-            with self._readers.begin() as connection:
-                return operation(Transaction(connection), *args, **kwargs)
-        except (DBAPIError, PoolTimeout) as error:
-            raise _translated(error) from error
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with self._begun(writes=False) as tx:
+                    return operation(tx, *args, **kwargs)
+            except (DBAPIError, PoolTimeout) as error:
+                if attempt == _ATTEMPTS or not _is_worth_another_try(error):
+                    raise _translated(error) from error
+        raise AssertionError("unreachable")
 
     def ping(self) -> None:
         """Raise Unavailable unless the database answers."""
@@ -78,6 +77,28 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+    @contextmanager
+    def _begun(self, *, writes: bool) -> Iterator[Transaction]:
+        """Begin a transaction; commit it at the end, undo it where an exception ends it."""
+        tx = Transaction(self.engine)
+        try:
+            self._begin(tx, writes=writes)
+            yield tx
+            tx.commit()
+        except BaseException:
+            tx.rollback()
+            raise
+        finally:
+            tx.close()
+
+    def _begin(self, tx: Transaction, *, writes: bool) -> None:
+        """On SQLite a writer says so at once: one that began as a reader would fail at its first write
+        whenever somebody else wrote meanwhile. On PostgreSQL a reader is in no transaction at all."""
+        if self.is_sqlite:
+            tx.begin("BEGIN IMMEDIATE" if writes else "BEGIN")
+        else:
+            tx.raw.autocommit = not writes
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -101,8 +122,6 @@ def _engine(url: str, *, pool_size: int, durability: str, pgbouncer: bool) -> En
         parsed,
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
-        skip_autocommit_rollback=True,
         hide_parameters=True,
         # Behind PgBouncer the next transaction may meet another server, which has prepared nothing.
         connect_args={"prepare_threshold": None} if pgbouncer else {},
@@ -121,13 +140,6 @@ def _configure_sqlite(engine: Engine, *, synchronous: str) -> None:
             "cache_size=-16000",
         ):
             connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        # A writer that began as a reader would fail at its first write whenever somebody else wrote meanwhile.
-        writes = connection.get_execution_options().get("write", False)
-        raw: Any = connection.connection.dbapi_connection
-        raw.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _is_worth_another_try(error: Exception) -> bool:

@@ -165,7 +165,7 @@ def insert_group(
     *,
     unique_name: bool,
     at: datetime,
-) -> None:
+) -> GroupRecord:
     """Store a group without members. Raises NotUnique where names must be unique and this one is taken."""
     row = {
         "organization_id": organization_id,
@@ -176,20 +176,22 @@ def insert_group(
     }
     _write(tx, _INSERT, row, document)
     attribute_values.insert_rows(tx, organization_id, group_id, indexing.value_rows(resource_type, document))
+    return GroupRecord(group_id, row["document"], row["display_name"], at, at, 1)
 
 
 def replace_document(
     tx: Transaction,
     organization_id: str,
-    group_id: str,
+    record: GroupRecord,
     resource_type: ResourceType,
     before: Json,
     document: Json,
     *,
     unique_name: bool,
     at: datetime,
-) -> None:
+) -> GroupRecord:
     """Put a document in the place of another and count the version up. Raises NotUnique."""
+    group_id = record.id
     columns = _columns(resource_type, document, unique_name=unique_name, at=at)
     _write(tx, _REPLACE, {"in_organization": organization_id, "group_id": group_id, **columns}, document)
     attribute_values.replace_rows(
@@ -198,6 +200,9 @@ def replace_document(
         group_id,
         before=indexing.value_rows(resource_type, before),
         after=indexing.value_rows(resource_type, document),
+    )
+    return GroupRecord(
+        group_id, columns["document"], columns["display_name"], record.created_at, at, record.version + 1
     )
 
 

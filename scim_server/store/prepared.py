@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Insert, Update
-from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
+from sqlalchemy import Dialect, Insert, Update
+from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 
 Parameters = Mapping[str, Any]
 Processor = Callable[[Any], Any]
@@ -74,20 +74,13 @@ class Prepared:
         self.statement = statement
         self._compiled: dict[Any, _Compiled] = {}
 
-    def execute(self, connection: Connection, parameters: Parameters | Sequence[Parameters] = ()) -> Rows:
-        """Run the statement, for each of several parameter sets where there is a list of them.
-
-        Raises the same errors as SQLAlchemy does.
-        """
-        many = not isinstance(parameters, Mapping)
-        first: Parameters = (parameters[0] if parameters else {}) if many else parameters  # type: ignore[index,assignment]
-        compiled = self._for(connection.dialect, first)
-        try:
-            if many and len(parameters) > 1:
-                return compiled.run_many(connection, parameters)  # type: ignore[arg-type]
-            return compiled.run(connection, first)
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise self._translated(connection, compiled, error) from error
+    def run(self, raw: Any, dialect: Dialect, parameters: Parameters | Sequence[Parameters] = ()) -> Rows:
+        """Run the statement on a connection of the driver, for each parameter set where there is a list of them."""
+        if isinstance(parameters, Mapping):
+            return self._for(dialect, parameters).run(raw, parameters)
+        first: Parameters = parameters[0] if parameters else {}
+        compiled = self._for(dialect, first)
+        return compiled.run_many(raw, parameters) if len(parameters) > 1 else compiled.run(raw, first)
 
     def _for(self, dialect: Dialect, parameters: Parameters) -> _Compiled:
         writes = isinstance(self.statement, Insert | Update)
@@ -96,23 +89,6 @@ class Prepared:
         if found is None:
             found = self._compiled[key] = _compile(self.statement, dialect, parameters)
         return found
-
-    def _translated(self, connection: Connection, compiled: _Compiled, error: Any) -> Exception:
-        dialect = connection.dialect
-        raw: Any = connection.connection.dbapi_connection
-        lost = dialect.is_disconnect(error, raw, None)
-        if lost:
-            connection.invalidate(error)
-        translated: Exception = DBAPIError.instance(
-            compiled.sql,
-            None,
-            error,
-            dialect.loaded_dbapi.Error,
-            hide_parameters=True,
-            connection_invalidated=lost,
-            dialect=dialect,
-        )
-        return translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +106,13 @@ class _Compiled:
     make: Callable[[Any], Any]
     out_of: tuple[tuple[int, Processor], ...]
 
-    def run(self, connection: Connection, parameters: Parameters) -> Rows:
-        cursor = connection.connection.dbapi_connection.execute(  # type: ignore[union-attr]
-            self.sql, self._bound(parameters)
-        )
+    def run(self, raw: Any, parameters: Parameters) -> Rows:
+        cursor = raw.execute(self.sql, self._bound(parameters))
         rows = self._rows(cursor.fetchall()) if self.fields else []
         return Rows(rows, self.fields, cursor.rowcount)
 
-    def run_many(self, connection: Connection, parameters: Sequence[Parameters]) -> Rows:
-        cursor = connection.connection.dbapi_connection.cursor()  # type: ignore[union-attr]
+    def run_many(self, raw: Any, parameters: Sequence[Parameters]) -> Rows:
+        cursor = raw.cursor()
         cursor.executemany(self.sql, [self._bound(each) for each in parameters])
         return Rows([], (), cursor.rowcount)
 

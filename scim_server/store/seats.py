@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, func, insert, select, tuple_, update
+from sqlalchemy import bindparam, exists, func, insert, select, tuple_, update
 
 from scim_server.store.arrays import among
 from scim_server.store.prepared import Prepared
@@ -60,6 +60,7 @@ class Rules:
     plan: str
     version: int
     reservations: tuple[Reservation, ...]
+    somebody_waits: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,11 @@ _rules = (
         seat_pools.c.used,
         seat_pools.c.reservations,
         seat_pools.c.version,
+        exists()
+        .where(
+            assignments.c.organization_id == bindparam("organization_id"), assignments.c.desired.is_not(None)
+        )
+        .label("somebody_waits"),
         organizations.c.settings,
         organizations.c.plan,
         organizations.c.version.label("organization_version"),
@@ -186,7 +192,6 @@ _MAPPINGS_OF = Prepared(
 _is_waiting = (assignments.c.organization_id == bindparam("organization_id")) & assignments.c.desired.is_not(
     None
 )
-_SOMEBODY_WAITS = Prepared(select(assignments.c.member_id).where(_is_waiting).limit(1))
 _seated_users = assignments.join(
     users,
     (assignments.c.organization_id == users.c.organization_id) & (assignments.c.member_id == users.c.id),
@@ -278,11 +283,10 @@ def all_member_ids(tx: Transaction, organization_id: str) -> list[str]:
 class Queue:
     """Who waits, read page by page and only as far as the policy looks (``seat_policy.WaitingList``)."""
 
-    def __init__(self, tx: Transaction, organization_id: str) -> None:
+    def __init__(self, tx: Transaction, organization_id: str, *, is_empty: bool) -> None:
         self._tx = tx
         self._organization_id = organization_id
-        parameters = {"organization_id": organization_id}
-        self._is_empty = tx.execute(_SOMEBODY_WAITS, parameters).first() is None
+        self._is_empty = is_empty
 
     def waiting(self, holds: str | None, desired: str) -> Iterator[Member]:
         """Yield those who hold ``holds`` and wait for ``desired``, first come first."""
@@ -423,6 +427,7 @@ def _rules_of(rows: Sequence[Any]) -> Rules:
         settings=orjson.loads(first.settings),
         plan=first.plan,
         version=first.organization_version + sum(row.version for row in rows),
+        somebody_waits=bool(first.somebody_waits),
         reservations=tuple(
             Reservation(row.tier, actor, instant_of(until))
             for row in rows

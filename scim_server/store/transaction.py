@@ -3,28 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, NestedTransaction
+from sqlalchemy import Connection, Dialect, Engine, NestedTransaction
+from sqlalchemy.exc import DBAPIError
 
 from scim_server.store.prepared import Parameters, Prepared
 
 
 class Transaction:
-    """A database transaction; ``store.database`` begins and ends it."""
+    """A transaction on a pooled connection; ``store.database`` begins and ends it.
 
-    __slots__ = ("connection", "dialect")
+    Prepared statements go straight to the driver. What else there is to run goes through a
+    SQLAlchemy connection over the same transaction, which is made when it is first needed.
+    """
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.dialect: Dialect = connection.dialect
+    __slots__ = ("_connection", "_engine", "_pooled", "dialect", "raw")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+        self.dialect: Dialect = engine.dialect
+        try:
+            self._pooled = engine.raw_connection()
+        except self.dialect.loaded_dbapi.Error as error:
+            raise _as_sqlalchemy(error, self.dialect, is_lost=False) from error
+        self.raw: Any = self._pooled.dbapi_connection
+
+    @property
+    def connection(self) -> Connection:
+        """The transaction as SQLAlchemy sees it."""
+        if self._connection is None:
+            self._connection = Connection(self._engine, self._pooled)
+        return self._connection
 
     def execute(self, statement: Any, parameters: Parameters | Sequence[Parameters] = ()) -> Any:
         """Run a statement: one that is prepared by the driver alone, another through SQLAlchemy."""
-        if isinstance(statement, Prepared):
-            return statement.execute(self.connection, parameters)
-        return self.connection.execute(statement, parameters or None)
+        if not isinstance(statement, Prepared):
+            return self.connection.execute(statement, parameters or None)
+        try:
+            return statement.run(self.raw, self.dialect, parameters)
+        except self.dialect.loaded_dbapi.Error as error:
+            raise self.translated(error) from error
 
     def begin_nested(self) -> NestedTransaction:
         """Begin a savepoint, as a context manager."""
         return self.connection.begin_nested()
+
+    def translated(self, error: Any) -> DBAPIError:
+        """Return an error of the driver as SQLAlchemy names it.
+
+        Where the connection is lost, all that wait in the pool are taken for lost too.
+        """
+        is_lost = self.dialect.is_disconnect(error, self.raw, None)
+        if is_lost:
+            self._pooled.invalidate(error)
+            self._engine.dispose(close=False)
+        return _as_sqlalchemy(error, self.dialect, is_lost=is_lost)
+
+    def begin(self, statement: str) -> None:
+        """Begin explicitly, with the words of the database."""
+        try:
+            self.raw.execute(statement)
+        except self.dialect.loaded_dbapi.Error as error:
+            raise self.translated(error) from error
+
+    def commit(self) -> None:
+        try:
+            self.raw.commit()
+        except self.dialect.loaded_dbapi.Error as error:
+            raise self.translated(error) from error
+
+    def rollback(self) -> None:
+        """Undo everything; a connection that is lost has nothing left to undo."""
+        with suppress(self.dialect.loaded_dbapi.Error):
+            self.raw.rollback()
+
+    def close(self) -> None:
+        """Give the connection back to the pool; what was not committed is undone."""
+        if self._connection is None:
+            self._pooled.close()
+        else:
+            self._connection.close()
+
+
+def _as_sqlalchemy(error: Any, dialect: Dialect, *, is_lost: bool) -> DBAPIError:
+    """Nothing in the message quotes parameters, which are people's data and the hashes of secrets."""
+    translated = DBAPIError.instance(
+        None,
+        None,
+        error,
+        dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=is_lost,
+        dialect=dialect,
+    )
+    assert isinstance(translated, DBAPIError)
+    return translated

@@ -176,8 +176,11 @@ def insert_user(
     invited_until: datetime | None = None,
     joined_by: str,
     at: datetime,
-) -> None:
-    """Store a user. Raises NotUnique where the userName is taken in this organization (any letter case)."""
+) -> str:
+    """Store a user and return the stored text.
+
+    Raises NotUnique where the userName is taken in this organization (any letter case).
+    """
     row = {
         "organization_id": organization_id,
         "id": user_id,
@@ -193,6 +196,7 @@ def insert_user(
     }
     _write(tx, _INSERT, row, document)
     attribute_values.insert_rows(tx, organization_id, user_id, indexing.value_rows(resource_type, document))
+    return str(row["document"])
 
 
 def replace_document(
@@ -204,8 +208,11 @@ def replace_document(
     document: Json,
     *,
     at: datetime,
-) -> None:
-    """Put a document in the place of another and count its version up. Raises NotUnique."""
+) -> str:
+    """Put a document in the place of another, count its version up, and return the stored text.
+
+    Raises NotUnique.
+    """
     row = {"in_organization": organization_id, "user_id": user_id, **_columns(resource_type, document, at)}
     _write(tx, _REPLACE, row, document)
     attribute_values.replace_rows(
@@ -215,6 +222,7 @@ def replace_document(
         before=indexing.value_rows(resource_type, before),
         after=indexing.value_rows(resource_type, document),
     )
+    return str(row["document"])
 
 
 def set_password(tx: Transaction, organization_id: str, user_id: str, password_hash: str) -> None:
