@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from scim_server.config import Config
 from scim_server.observability import Metrics, make_log
+from scim_server.scim.values import whole_milliseconds
 from scim_server.store import schema
 from scim_server.store.database import Database
 from scim_server.web import authentication, error_handlers, http
@@ -49,12 +50,17 @@ def create_app(settings: Mapping[str, Any] | None = None, *, clock: Clock | None
     services = Services(
         config=config,
         database=database,
-        clock=clock or _now,
+        clock=_in_milliseconds(clock or _now),
         metrics=Metrics(),
         log=log,
         schema_is_current=lambda: schema.is_current(database),
     )
     return _assemble(services)
+
+
+def _in_milliseconds(clock: Clock) -> Clock:
+    """Instants are stored as they are shown, so that what a client read can be compared with."""
+    return lambda: whole_milliseconds(clock())
 
 
 def _now() -> datetime:

@@ -45,6 +45,7 @@ class Call:
     group_type: ResourceType = GROUP
     secret: bytes = b""
     notes: list[str] = field(default_factory=list)
+    password_hashes: dict[str, str] = field(default_factory=dict, repr=False)
 
     def note(self, deviation: str) -> None:
         """Remember that a named deviation of the client was met (``scim.dialects``), for the metrics."""

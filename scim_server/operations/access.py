@@ -19,6 +19,7 @@ from scim_server.operations.listing import Listing, Page, listing
 from scim_server.scim import dialects
 from scim_server.scim.attributes import ResourceType
 from scim_server.scim.dialects import ClientSettings
+from scim_server.scim.values import whole_milliseconds
 from scim_server.store import credentials as store
 from scim_server.store import event_log, users
 from scim_server.store.credentials import TokenRecord
@@ -205,7 +206,9 @@ def system_call(
     base_url: str = "",
 ) -> Call:
     """Return a call that no token stands behind: the command line, or what is due by the clock."""
-    return Call(organization_id, actor, channel, at, request_id, base_url, dialects.INTEROP)
+    return Call(
+        organization_id, actor, channel, whole_milliseconds(at), request_id, base_url, dialects.INTEROP
+    )
 
 
 def _held_token(tx: Transaction, call: Call, token_id: str) -> TokenRecord:

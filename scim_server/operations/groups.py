@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from scim_server.call import Call
-from scim_server.errors import InvalidValue
+from scim_server.errors import InvalidValue, NotUnique
 from scim_server.events import Event, GroupChanged, GroupCreated, GroupDeleted
 from scim_server.ids import new_id
 from scim_server.operations import representation, seats
@@ -15,7 +15,7 @@ from scim_server.operations.representation import Rendered
 from scim_server.operations.users import changed_attributes
 from scim_server.scim import patch as patching
 from scim_server.scim import validation
-from scim_server.scim.conditions import Tags, require
+from scim_server.scim.conditions import Preconditions, require
 from scim_server.scim.dialects import UnknownMember
 from scim_server.scim.filters import Expression
 from scim_server.scim.matching import matches_element
@@ -46,6 +46,7 @@ def create(tx: Transaction, call: Call, body: Json, projection: Projection | Non
     document = validation.for_creation(call.group_type, body, call.client, call.note)
     members = document.pop("members", [])
     group_id = new_id()
+    _refuse_namesake(tx, call, group_id, document)
     record = store.insert_group(
         tx,
         call.organization_id,
@@ -69,12 +70,12 @@ def replace(
     call: Call,
     group_id: str,
     body: Json,
-    if_match: Tags | None,
+    preconditions: Preconditions | None,
     projection: Projection | None,
 ) -> Rendered:
     """Put a whole group in the place of the stored one; members left out are removed (RFC 7644 §3.5.1)."""
     record = store.lock(tx, call.organization_id, group_id)
-    require(if_match, record.version)
+    require(preconditions, record.version)
     before = record.as_json()
     after = validation.for_replacement(call.group_type, body, before, call.client, call.note)
     members = {member["value"]: member for member in after.pop("members", [])}
@@ -87,12 +88,12 @@ def patch(
     call: Call,
     group_id: str,
     body: Json,
-    if_match: Tags | None,
+    preconditions: Preconditions | None,
     projection: Projection | None,
 ) -> Rendered:
     """Apply the operations of a PatchOp, all or none; the cost is that of the difference (RFC 7644 §3.5.2)."""
     record = store.lock(tx, call.organization_id, group_id)
-    require(if_match, record.version)
+    require(preconditions, record.version)
     before = record.as_json()
 
     def select(expression: Expression, added: Collection[str]) -> set[str]:
@@ -102,10 +103,10 @@ def patch(
     return _change(tx, call, record, before, patched.document, patched.relation, projection)
 
 
-def delete(tx: Transaction, call: Call, group_id: str, if_match: Tags | None) -> None:
+def delete(tx: Transaction, call: Call, group_id: str, preconditions: Preconditions | None) -> None:
     """Remove a group; who held a seat because of it is evaluated anew (RFC 7644 §3.6, seat rule B6)."""
     record = store.lock(tx, call.organization_id, group_id)
-    require(if_match, record.version)
+    require(preconditions, record.version)
     is_mapped = seat_rules.mapping(tx, call.organization_id, group_id) is not None
     left = store.remove_all_members(tx, call.organization_id, group_id)
     above = store.remove_from_all(tx, call.organization_id, group_id)
@@ -167,6 +168,8 @@ def _change(
 ) -> Rendered:
     """Store what differs; where nothing does, neither version nor time stamps move."""
     difference = change_members(tx, call, record.id, relation) if relation else Difference()
+    if after["displayName"] != before["displayName"]:
+        _refuse_namesake(tx, call, record.id, after)
     if after != before:
         record = store.replace_document(
             tx,
@@ -187,6 +190,13 @@ def _change(
         happened += seats_after(tx, call, record.id, difference, "group_changed")
         event_log.append(tx, call, happened)
     return _answer(tx, call, record, projection)
+
+
+def _refuse_namesake(tx: Transaction, call: Call, group_id: str, document: Json) -> None:
+    """A group that another token made may bear the name too, where that one lets names repeat."""
+    name = document["displayName"]
+    if call.client.unique_group_names and store.is_named(tx, call.organization_id, name, group_id):
+        raise NotUnique(f"A group with the displayName {name} already exists.")
 
 
 def _touch_members(

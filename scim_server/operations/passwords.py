@@ -1,50 +1,42 @@
-"""The ``password`` attribute: hashed before anything else sees it (RFC 7643 §4.1.1, §9.2).
+"""The ``password`` attribute: only its hash is ever stored (RFC 7643 §4.1.1, §9.2).
 
-Hashing is slow on purpose, so it is done outside of any transaction: the plain text is
-taken out of the request body at the edge and its hash put in its place.
+Hashing is slow on purpose, so it must not be done inside a transaction, and it must not be
+done for a request that is refused anyway. An operation that has come to the point of
+storing a password therefore gives up with ``NeedsHash``; the edge hashes, and lets it
+begin again.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from argon2 import PasswordHasher
 
-from scim_server.scim.schemas import USER_URN
-from scim_server.scim.values import Json
+from scim_server.call import Call
+from scim_server.errors import InvalidValue
 
 # RFC 9106 §4 recommends more memory where one password is checked at a time; identity providers
 # push thousands, with random values that nobody will ever type.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
-_NAMES = {"password", f"{USER_URN}:password".lower()}
+
+class NeedsHash(Exception):
+    """The operation needs the hash of a password before it can go on."""
+
+    def __init__(self, password: str) -> None:
+        super().__init__("a password has to be hashed first")
+        self.password = password
 
 
-def protect(body: Json) -> Json:
-    """Return a User or PatchOp body with a hash in the place of every password."""
-    return {key: _protected(key, value) for key, value in body.items()}
+def hash_of(call: Call, password: str | None) -> str | None:
+    """Return the hash of a password, None for none. Raises NeedsHash where there is none yet, InvalidValue."""
+    if password is None:
+        return None
+    if not password:
+        raise InvalidValue("password must not be empty.")
+    if password not in call.password_hashes:
+        raise NeedsHash(password)
+    return call.password_hashes[password]
 
 
-def _protected(key: str, value: Any) -> Any:
-    if key.lower() in _NAMES and isinstance(value, str) and value:
-        return _hasher.hash(value)
-    if key.lower() == "operations" and isinstance(value, list):
-        return [_protected_operation(item) if isinstance(item, dict) else item for item in value]
-    return value
-
-
-def _protected_operation(operation: Json) -> Json:
-    paths = {
-        value.lower() for key, value in operation.items() if key.lower() == "path" and isinstance(value, str)
-    }
-    named = bool(paths & _NAMES)
-    return {
-        key: _protected_value(value, named=named) if key.lower() == "value" else value
-        for key, value in operation.items()
-    }
-
-
-def _protected_value(value: Any, *, named: bool) -> Any:
-    if named and isinstance(value, str) and value:
-        return _hasher.hash(value)
-    return protect(value) if isinstance(value, dict) and not named else value
+def hash_for(call: Call, needed: NeedsHash) -> None:
+    """Hash a password outside of any transaction, for the operation that asked for it."""
+    call.password_hashes[needed.password] = _hasher.hash(needed.password)

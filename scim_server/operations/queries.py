@@ -16,7 +16,7 @@ from scim_server.operations import groups, representation, users
 from scim_server.operations.representation import Rendered
 from scim_server.scim import cursors, filters, paths, projection
 from scim_server.scim.attributes import ResourceType, Returned
-from scim_server.scim.conditions import Tags
+from scim_server.scim.conditions import Tags, require_match
 from scim_server.scim.filters import Expression, Nothing
 from scim_server.scim.paths import AttributePath
 from scim_server.scim.projection import Projection
@@ -69,6 +69,7 @@ def get(
     resource_type: ResourceType,
     resource_id: str,
     projection: Projection,
+    if_match: Tags | None,
     if_none_match: Tags | None,
 ) -> Rendered:
     """Return a resource; without a body where If-None-Match names its version (RFC 7644 §3.14)."""
@@ -77,6 +78,7 @@ def get(
         record = user_store.get(tx, call.organization_id, resource_id)
     else:
         record = group_store.get(tx, call.organization_id, resource_id)
+    require_match(if_match, record.version)
     if if_none_match is not None and if_none_match.include(record.version):
         return representation.rendered(call, resource_type, record, None)
     if isinstance(record, UserRecord):
@@ -119,7 +121,7 @@ def _search_by_cursor(tx: Transaction, call: Call, query: Query, limits: Limits)
     hits: list[Hit] = []
     total = 0
     for search_ in _searches(call, query):
-        found = search_.behind(tx, behind, count + 1)
+        found = search_.behind(tx, behind, count + 1, query)
         hits += _hits(found)
         total += found.total
     hits = _in_order(hits, query)
@@ -160,7 +162,15 @@ class _Search:
             base_url=self.call.base_url,
         )
 
-    def behind(self, tx: Transaction, place: Place | None, limit: int) -> Found:
+    def behind(self, tx: Transaction, place: Place | None, limit: int, query: Query) -> Found:
+        """Return what comes behind a place, which another type may have given.
+
+        A type without the attribute that is sorted by comes last in ascending, first in descending order.
+        """
+        if self.order is None and query.sort_by is not None and place is not None and place.key is not None:
+            if query.descending:
+                return self.page(tx, 0, 0)
+            place = None
         return store.find_behind(
             tx,
             self.call.organization_id,

@@ -9,10 +9,11 @@ from scim_server.call import Call
 from scim_server.events import Event, UserChanged, UserCreated, UserDeleted
 from scim_server.ids import new_id
 from scim_server.operations import representation, roles, seats
+from scim_server.operations.passwords import hash_of
 from scim_server.operations.representation import Rendered
 from scim_server.scim import patch as patching
 from scim_server.scim import projection, validation
-from scim_server.scim.conditions import Tags, require
+from scim_server.scim.conditions import Preconditions, require
 from scim_server.scim.dialects import PostExisting
 from scim_server.scim.projection import Projection
 from scim_server.scim.values import Json
@@ -50,7 +51,7 @@ def add(
 ) -> UserRecord:
     """Store a valid document as a new user, a member of some groups, with a seat."""
     user_id = new_id()
-    password_hash = document.pop("password", None)
+    password_hash = hash_of(call, document.pop("password", None))
     text = store.insert_user(
         tx,
         call.organization_id,
@@ -103,12 +104,12 @@ def replace(
     call: Call,
     user_id: str,
     body: Json,
-    if_match: Tags | None,
+    preconditions: Preconditions | None,
     wanted: Projection | None,
 ) -> Rendered:
     """Put a whole user in the place of the stored one (RFC 7644 §3.5.1)."""
     record = store.lock(tx, call.organization_id, user_id)
-    require(if_match, record.version)
+    require(preconditions, record.version)
     before = record.as_json()
     after = validation.for_replacement(call.user_type, body, before, call.client, call.note)
     return _change(tx, call, record, before, after, wanted)
@@ -119,22 +120,22 @@ def patch(
     call: Call,
     user_id: str,
     body: Json,
-    if_match: Tags | None,
+    preconditions: Preconditions | None,
     wanted: Projection | None,
 ) -> Rendered:
     """Apply the operations of a PatchOp, all or none (RFC 7644 §3.5.2)."""
     record = store.lock(tx, call.organization_id, user_id)
-    require(if_match, record.version)
+    require(preconditions, record.version)
     before = record.as_json()
     patched = patching.apply(call.user_type, before, body, call.client, call.note)
     return _change(tx, call, record, before, patched.document, wanted)
 
 
-def delete(tx: Transaction, call: Call, user_id: str, if_match: Tags | None) -> None:
+def delete(tx: Transaction, call: Call, user_id: str, preconditions: Preconditions | None) -> None:
     """Remove a user, their memberships and their override; the seat goes to the queue (RFC 7644 §3.6)."""
     groups.lock_groups_of(tx, call.organization_id, user_id)
     record = store.lock(tx, call.organization_id, user_id, to_delete=True)
-    require(if_match, record.version)
+    require(preconditions, record.version)
     roles.refuse_to_lose(tx, call, record)
     removed = UserDeleted(user_id, record.as_json()["userName"])
     event_log.append(tx, call, [removed, *remove(tx, call, user_id, "user_deleted")])
@@ -153,7 +154,7 @@ def _change(
     tx: Transaction, call: Call, record: UserRecord, before: Json, after: Json, wanted: Projection | None
 ) -> Rendered:
     """Store what differs; where nothing does, neither version nor time stamps move."""
-    password_hash = after.pop("password", None)
+    password_hash = hash_of(call, after.pop("password", None))
     if password_hash is not None:  # which nobody is ever shown, so it is no other version
         store.set_password(tx, call.organization_id, record.id, password_hash)
     if after != before:

@@ -16,7 +16,7 @@ from scim_server.errors import InvalidSyntax, InvalidValue, PayloadTooLarge
 from scim_server.scim.values import Json
 
 # A whole value, or a quoted one within the filter of a PATCH path; a segment of an operation's own path.
-_IN_DATA = re.compile(r'\AbulkId:(?P<whole>.+)\Z|(?<=")bulkId:(?P<quoted>[^"]+)(?=")', re.DOTALL)
+_IN_DATA = re.compile(r'\AbulkId:(?P<whole>\S+)\Z|(?<=")bulkId:(?P<quoted>[^"]+)(?=")', re.DOTALL)
 _IN_PATH = re.compile(r"(?<=/)bulkId:(?P<segment>[^/]+)")
 _LEFT_OUT = object()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from scim_server.errors import InvalidVers, VersionMismatch
+from scim_server.errors import InvalidRequest, VersionMismatch
 
 _TAG = re.compile(r'\s*(?:W/)?"([^"]*)"\s*(?:,|$)')
 
@@ -30,7 +30,7 @@ class Tags:
 def tags_of(text: str | None) -> Tags | None:
     """Parse If-Match, If-None-Match or a bulk operation's ``version``; None where nothing was asked.
 
-    A bare tag without quotes is taken too. Raises InvalidVers for anything that is no list of tags.
+    A bare tag without quotes is taken too. Raises InvalidRequest for anything that is no list of tags.
     """
     if text is None or not text.strip():
         return None
@@ -42,13 +42,37 @@ def tags_of(text: str | None) -> Tags | None:
     while end < len(text):
         match = _TAG.match(text, end)
         if match is None:
-            raise InvalidVers(f"Not a list of entity tags: {text[:100]}")
+            raise InvalidRequest(f"Not a list of entity tags: {text[:100]}")
         found.append(match[1])
         end = match.end()
     return Tags(any=False, opaque=frozenset(found))
 
 
-def require(if_match: Tags | None, version: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Preconditions:
+    """What must hold of a resource for a change to be made: If-Match, If-None-Match (RFC 9110 §13.1)."""
+
+    match: Tags | None
+    none_match: Tags | None
+
+
+def preconditions_of(if_match: str | None, if_none_match: str | None) -> Preconditions | None:
+    """Return what two headers ask for, None where nothing is asked."""
+    if if_match is None and if_none_match is None:
+        return None
+    return Preconditions(tags_of(if_match), tags_of(if_none_match))
+
+
+def require(wanted: Preconditions | None, version: int) -> None:
+    """Raise VersionMismatch where a precondition of a change does not hold (412)."""
+    if wanted is None:
+        return
+    require_match(wanted.match, version)
+    if wanted.none_match is not None and wanted.none_match.include(version):
+        raise VersionMismatch(f"The resource exists, and its version is {entity_tag(version)}.")
+
+
+def require_match(if_match: Tags | None, version: int) -> None:
     """Raise VersionMismatch where If-Match names other versions than the present one (412)."""
     if if_match is not None and not if_match.include(version):
         raise VersionMismatch(

@@ -141,6 +141,11 @@ def list_as_single_value(value: Any) -> Any:
     return value if isinstance(value, list) or value is None else [value]
 
 
+def value_as_object(value: Any) -> Any:
+    """Entra adds to a custom list of texts by ``{"value": …}`` (learn.microsoft.com/answers/…/1693075)."""
+    return value["value"] if isinstance(value, dict) and value.keys() == {"value"} else value
+
+
 def complex_value_as_text(attribute: Attribute, value: Any) -> Any:
     """Entra sends the manager's id bare, Microsoft's collection a member's (msref_07)."""
     if isinstance(value, str) and attribute.is_complex and "value" in attribute.by_key:

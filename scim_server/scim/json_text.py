@@ -94,7 +94,8 @@ def _deeper_than(text: str, limit: int) -> bool:
     return False
 
 
-_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# A text that never ends goes to the end, so that nothing is looked at twice.
+_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
 def _decoded_texts(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
@@ -37,7 +37,7 @@ class SearchRequestSchema(Schema):
     filter = fields.String(load_default=None, allow_none=True)
     sort_by = fields.String(data_key="sortby", load_default=None, allow_none=True)
     sort_order = fields.String(data_key="sortorder", load_default=None, allow_none=True)
-    start_index = fields.Integer(data_key="startindex", load_default=1, strict=True)
+    start_index = fields.Integer(data_key="startindex", load_default=1, allow_none=True, strict=True)
     count = fields.Integer(load_default=None, allow_none=True, strict=True)
     cursor = fields.String(load_default=None, allow_none=True)
     attributes = fields.List(fields.String(), load_default=None, allow_none=True)
@@ -54,10 +54,18 @@ _SEARCH_REQUEST = SearchRequestSchema()
 def search_request(body: Json) -> Search:
     """Read a SearchRequest. Raises InvalidSyntax naming what is wrong."""
     try:
-        return Search(**_SEARCH_REQUEST.load(body))
+        asked = Search(**_SEARCH_REQUEST.load(body))
     except ValidationError as error:
         problems: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
         raise InvalidSyntax("; ".join(f"{name}: {problem}" for name, problem in problems.items())) from error
+    # What is empty is not said (RFC 7643 §2.5).
+    return replace(
+        asked,
+        sort_by=asked.sort_by or None,
+        start_index=1 if asked.start_index is None else asked.start_index,
+        attributes=asked.attributes or None,
+        excluded=asked.excluded or None,
+    )
 
 
 def list_response(resources: Sequence[Json]) -> Json:

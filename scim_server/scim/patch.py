@@ -15,15 +15,16 @@ import orjson
 
 from scim_server.errors import InvalidPath, InvalidSyntax, InvalidValue, NoTarget, TooMany
 from scim_server.errors import Mutability as MutabilityError
-from scim_server.scim import dialects, filters
+from scim_server.scim import dialects, elements, filters
 from scim_server.scim.attributes import Attribute, Mutability, ResourceType, Schema
 from scim_server.scim.dialects import ClientSettings, Note, PatchUnmatchedFilter, UnknownAttributes
 from scim_server.scim.filters import And, Comparison, Expression, Operator, Or, PatchPath
 from scim_server.scim.matching import matches_element
 from scim_server.scim.paths import AttributePath
-from scim_server.scim.validation import Reader, finished
+from scim_server.scim.validation import Reader, check_immutable, finished
 from scim_server.scim.values import Json
 
+PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 MAX_OPERATIONS = 1_000
 _MESSAGE = {"schemas": "schemas", "operations": "Operations"}
 _OPERATION = {"op": "op", "path": "path", "value": "value"}
@@ -98,6 +99,10 @@ def apply(
     patch = _Patch(resource_type, orjson.loads(orjson.dumps(document)), settings, note, select)
     for operation in operations_of(body, settings):
         patch.operate(operation)
+    check_immutable(resource_type.attributes, document, patch.document)
+    for extension in resource_type.extensions:
+        had, has = document.get(extension.id, {}), patch.document.get(extension.id, {})
+        check_immutable(extension.attributes, had, has, f"{extension.id}:")
     return Patched(
         finished(resource_type, patch.document), patch.relation if patch.touches_relation else None
     )
@@ -105,7 +110,11 @@ def apply(
 
 def operations_of(body: Json, settings: ClientSettings) -> Iterator[Operation]:
     """Yield the operations of a PatchOp message. Raises InvalidSyntax, TooMany."""
-    operations = dialects.lower_case_members(body, _MESSAGE).get("Operations")
+    message = dialects.lower_case_members(body, _MESSAGE)
+    schemas = message.get("schemas")
+    if not settings.lenient and not (isinstance(schemas, list) and PATCH_OP in schemas):
+        raise InvalidSyntax(f"schemas must have {PATCH_OP} in it.")
+    operations = message.get("Operations")
     if not isinstance(operations, list) or not operations:
         raise InvalidSyntax("A PATCH needs Operations, a list with at least one operation.")
     if len(operations) > MAX_OPERATIONS:
@@ -185,6 +194,8 @@ class _Patch:
             assert path.extension is not None
             self.whole_extension(path.extension, operation)
         elif path.extension is None and path.attribute.key == "schemas":
+            if operation.op == "remove" and not self.settings.lenient:
+                raise MutabilityError("schemas is required and cannot be removed.")
             self.note("schemas_ignored")  # they are derived from what is there
         elif self.is_read_only(path):
             raise MutabilityError(f"{path} is read-only.")
@@ -243,7 +254,10 @@ class _Patch:
             self.put(holder, attribute, element)
         elif operation.op == "remove":
             self.removable(path, attribute)
-            holder.pop(attribute.name, None)
+            if path.extension is None and attribute.key == "active":
+                holder[attribute.name] = False  # nobody goes on by a misunderstanding
+            else:
+                holder.pop(attribute.name, None)
         else:
             self.set_single_value(holder, path, attribute, operation.value)
 
@@ -309,22 +323,21 @@ class _Patch:
     def added_values(
         self, values: list[Any], path: AttributePath, attribute: Attribute, value: Any
     ) -> list[Any]:
-        """Append what is not there yet; a new primary value takes it from the old one."""
+        """Append what is not there yet, complete what is; a new primary value takes it from the old one."""
         if not isinstance(value, list):
             value = [value]  # a single value added to several is no deviation
         read = self.reader.value(attribute, value, str(path)) or []
-        new = [item for item in read if item not in values]
-        if any(dialects.is_primary(item) for item in new):
-            values = without_primary(values)
-        return [*values, *new]
+        merged = elements.merged(attribute, values, read)
+        became = [item for item in merged if dialects.is_primary(item) and item not in values]
+        return [_not_primary(item) if became and item is not became[-1] else item for item in merged]
 
     def sub_attribute_of_all(self, values: list[Any], path: AttributePath, operation: Operation) -> list[Any]:
-        elements = [dict(value) for value in values]
-        if not elements and operation.op != "remove":
-            elements = [{}]
-        for element in elements:
+        changed = [dict(value) for value in values]
+        if not changed and operation.op != "remove":
+            changed = [{}]
+        for element in changed:
             self.set_sub_attribute(element, path, operation)
-        return [element for element in elements if element]
+        return dialects.last_primary_wins([element for element in changed if element])
 
     def without_listed(
         self, values: list[Any], path: AttributePath, attribute: Attribute, operation: Operation
@@ -334,7 +347,9 @@ class _Patch:
         if not operation.has_value or operation.value is None:
             return []
         listed = self.reader.value(attribute, _as_list(operation.value), str(path)) or []
-        return [value for value in values if not any(_names(attribute, named, value) for named in listed)]
+        return [
+            value for value in values if not any(elements.names(attribute, named, value) for named in listed)
+        ]
 
     def matching_values(
         self, values: list[Any], target: PatchPath, expression: Expression, operation: Operation
@@ -417,20 +432,23 @@ class _Patch:
         if target.filter is not None:
             self.matching_members(target.filter, path, attribute, operation)
         elif operation.op == "add":
-            self.relation.add(self.elements(attribute, operation.value))
+            self.relation.add(self.related(attribute, operation.value))
         elif operation.op == "replace":
-            elements = self.elements(attribute, operation.value)
+            members = self.related(attribute, operation.value)
             self.relation.clear()
-            self.relation.add(elements)
+            self.relation.add(members)
         elif not operation.has_value or operation.value is None:
             self.relation.clear()
         else:
-            self.relation.remove([element["value"] for element in self.elements(attribute, operation.value)])
+            self.relation.remove([member["value"] for member in self.related(attribute, operation.value)])
 
     def matching_members(
         self, expression: Expression, path: AttributePath, attribute: Attribute, operation: Operation
     ) -> None:
-        ids = self.ids_that_match(expression)
+        must_be_there = (
+            operation.op == "replace" and self.settings.patch_unmatched_filter is PatchUnmatchedFilter.REJECT
+        )
+        ids = self.ids_that_match(expression, must_be_there=must_be_there)
         if not ids and operation.op == "remove" and not self.settings.lenient:
             raise NoTarget(f"No member matches the filter of {operation.path}.")
         if operation.op == "remove":
@@ -442,12 +460,12 @@ class _Patch:
         if operation.op == "replace":
             self.relation.remove(ids)
         value = operation.value if operation.value is not None else equal_parts(expression)
-        self.relation.add(self.elements(attribute, value))
+        self.relation.add(self.related(attribute, value))
 
-    def ids_that_match(self, expression: Expression) -> set[str]:
+    def ids_that_match(self, expression: Expression, *, must_be_there: bool) -> set[str]:
         """Return who matches; ``value eq`` names its members itself, so that nothing has to be read."""
         named = named_values(expression)
-        if named is not None and self.settings.lenient:
+        if named is not None and self.settings.lenient and not must_be_there:
             return named
         if self.select is None:
             raise InvalidPath("This filter on members cannot be answered here.")
@@ -463,12 +481,8 @@ class _Patch:
             return True
         return not self.relation.cleared and identifier not in self.relation.removed
 
-    def elements(self, attribute: Attribute, value: Any) -> list[Json]:
-        read = self.reader.value(attribute, _as_list(value), attribute.name) or []
-        for element in read:
-            if not element.get("value"):
-                raise InvalidValue(f"{attribute.name}: each needs a value, the id of the member.")
-        return read
+    def related(self, attribute: Attribute, value: Any) -> list[Json]:
+        return self.reader.value(attribute, _as_list(value), attribute.name) or []
 
     # -- what may be changed
 
@@ -527,12 +541,3 @@ def _not_primary(value: Any) -> Any:
 
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) or value is None else [value]
-
-
-def _names(attribute: Attribute, named: Any, value: Any) -> bool:
-    """Whether an element of a value list names a stored value: by ``value`` where it has one, else by all it says."""
-    if not attribute.is_complex:
-        return bool(named == value)
-    if "value" in named:
-        return bool(named["value"] == value.get("value"))
-    return all(value.get(name) == item for name, item in named.items())

@@ -158,6 +158,6 @@ def _all_by_default(resource_type: ResourceType) -> bool:
     """Whether everything that a document can hold is returned by default (``password`` is never in one)."""
     return all(
         (sub or attribute).returned in (Returned.DEFAULT, Returned.ALWAYS)
-        for _, attribute, sub in resource_type.walk()
-        if attribute.key != "password"
+        for extension, attribute, sub in resource_type.walk()
+        if extension is not None or attribute.key != "password"
     )

@@ -376,6 +376,8 @@ def _attribute_from_json(document: Any, where: str) -> Attribute:
         raise InvalidValue(f"{at}: a complex attribute, and no other, has subAttributes.")
     if any(isinstance(sub, dict) and sub.get("type") == "complex" for sub in subs):
         raise InvalidValue(f"{at}: a sub-attribute cannot be complex (RFC 7643 §2.3.8).")
+    if any(isinstance(sub, dict) and sub.get("multiValued") is True for sub in subs):
+        raise InvalidValue(f"{at}: a sub-attribute cannot be multi-valued: no filter could look into it.")
     return Attribute(
         name,
         type_,

@@ -15,7 +15,7 @@ from typing import Any
 
 from scim_server.errors import InvalidSyntax, InvalidValue
 from scim_server.errors import Mutability as MutabilityError
-from scim_server.scim import dialects
+from scim_server.scim import dialects, elements
 from scim_server.scim.attributes import Attribute, Mutability, ResourceType, Schema, Type
 from scim_server.scim.dialects import ClientSettings, Note, UnknownAttributes
 from scim_server.scim.schemas import SEAT_URN
@@ -46,8 +46,19 @@ class Reader:
             raise InvalidValue(f"{at} must be a list.")
         if len(values) > MAX_VALUES and attribute.key != self.relation:
             raise InvalidValue(f"{at} has more than {MAX_VALUES} values.")
+        if attribute.key == self.relation:
+            return [self.related(attribute, item, at) for item in values if item is not None] or None
         read = [self.single(attribute, item, at) for item in values]
-        return self.one_primary([item for item in read if item is not None], at) or None
+        distinct = elements.merged(attribute, [], [item for item in read if item is not None])
+        return self.one_primary(distinct, at) or None
+
+    def related(self, attribute: Attribute, value: Any, at: str) -> Json:
+        """Return one canonical member of a relation. Raises InvalidValue where it does not say who."""
+        read = self.single(attribute, value, at)
+        if not read or not read.get("value"):
+            raise InvalidValue(f"{at}: each needs a value, the id of the member.")
+        member: Json = read
+        return member
 
     def single(self, attribute: Attribute, value: Any, at: str) -> Any:
         """Return one canonical value of an attribute, a multi-valued one too."""
@@ -55,7 +66,7 @@ class Reader:
             return None
         match attribute.type:
             case Type.STRING | Type.REFERENCE:
-                return self.text(value, at)
+                return self.text(self.plain(attribute, value), at)
             case Type.COMPLEX:
                 return self.object(attribute, value, at)
             case Type.BOOLEAN:
@@ -72,6 +83,12 @@ class Reader:
                 if isinstance(value, int | float) and not isinstance(value, bool):
                     return value
                 raise InvalidValue(f"{at} must be a number.")
+
+    def plain(self, attribute: Attribute, value: Any) -> Any:
+        """Take ``{"value": …}`` for a value of a multi-valued attribute that has no sub-attributes."""
+        if not (attribute.multi_valued and self.settings.lenient):
+            return value
+        return self.applied("value_as_object", value, dialects.value_as_object(value))
 
     def text(self, value: Any, at: str) -> str:
         value = value if isinstance(value, str) else self.lenient("number_as_text", value)
@@ -213,7 +230,8 @@ def finished(resource_type: ResourceType, document: Json) -> Json:
 def _document(resource_type: ResourceType, body: Json, settings: ClientSettings, note: Note) -> Json:
     reader = Reader(settings, note, resource_type.relation)
     _check_schemas(resource_type, body, reader)
-    _refuse_null_active(body)
+    if "active" in resource_type.by_key:
+        _refuse_null_active(body)
     extensions = resource_type.extension_by_key
     base = {name: value for name, value in body.items() if ":" not in name}
     document = reader.members(resource_type.by_key, base, "")
@@ -278,7 +296,39 @@ def _check_required(attributes: Iterable[Attribute], values: Json, prefix: str) 
 def _keep_immutable(attributes: Iterable[Attribute], current: Json, document: Json) -> None:
     """What is immutable and has a value keeps it; another one is refused (RFC 7644 §3.5.1)."""
     for attribute in attributes:
-        if attribute.mutability is Mutability.IMMUTABLE and attribute.name in current:
-            if document.get(attribute.name, current[attribute.name]) != current[attribute.name]:
-                raise MutabilityError(f"{attribute.name} cannot be changed once it has a value.")
-            document[attribute.name] = current[attribute.name]
+        if attribute.name not in current:
+            continue
+        if attribute.mutability is Mutability.IMMUTABLE:
+            document.setdefault(attribute.name, current[attribute.name])
+        elif attribute.is_complex and not attribute.multi_valued and _has_immutable(attribute):
+            part = document.setdefault(attribute.name, {})
+            _keep_immutable(attribute.sub_attributes, current[attribute.name], part)
+            if not part:
+                del document[attribute.name]
+    check_immutable(attributes, current, document)
+
+
+def check_immutable(attributes: Iterable[Attribute], before: Json, after: Json, prefix: str = "") -> None:
+    """Raise Mutability where an immutable attribute or sub-attribute that had a value has not the same after."""
+    for attribute in attributes:
+        if attribute.name not in before:
+            continue
+        had, has = before[attribute.name], after.get(attribute.name)
+        if attribute.mutability is Mutability.IMMUTABLE:
+            if had != has:
+                raise MutabilityError(f"{prefix}{attribute.name} cannot be changed once it has a value.")
+        elif attribute.is_complex and _has_immutable(attribute):
+            for old, new in _same_elements(attribute, had, has):
+                check_immutable(attribute.sub_attributes, old, new, f"{prefix}{attribute.name}.")
+
+
+def _has_immutable(attribute: Attribute) -> bool:
+    return any(sub.mutability is Mutability.IMMUTABLE for sub in attribute.sub_attributes)
+
+
+def _same_elements(attribute: Attribute, had: Any, has: Any) -> list[tuple[Json, Json]]:
+    """Pair the elements before and after that are the same; of several values, those that are still there."""
+    if not attribute.multi_valued:
+        return [(had, has or {})]
+    after = {repr(element.get("value")): element for element in has or []}
+    return [(old, after[key]) for old in had if (key := repr(old.get("value"))) in after]

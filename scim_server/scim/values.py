@@ -42,6 +42,11 @@ def format_date_time(at: datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%S}{milliseconds}Z"
 
 
+def whole_milliseconds(at: datetime) -> datetime:
+    """Return an instant without what ``format_date_time`` does not show."""
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
 def _offset(text: str) -> timezone:
     if text in "Zz":
         return UTC

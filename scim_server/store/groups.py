@@ -89,6 +89,15 @@ _NAMED = Prepared(
     )
     .order_by(groups.c.id)
 )
+_NAMESAKE = Prepared(
+    select(groups.c.id)
+    .where(
+        _of_organization,
+        groups.c.display_name_key == bindparam("display_name_key"),
+        groups.c.id != bindparam("other_than"),
+    )
+    .limit(1)
+)
 _INSERT = Prepared(insert(groups))
 _REPLACE = Prepared(
     update(groups)
@@ -204,6 +213,16 @@ def replace_document(
     return GroupRecord(
         group_id, columns["document"], columns["display_name"], record.created_at, at, record.version + 1
     )
+
+
+def is_named(tx: Transaction, organization_id: str, display_name: str, other_than: str) -> bool:
+    """Whether another group has a display name, in any letter case."""
+    parameters = {
+        "organization_id": organization_id,
+        "display_name_key": fold(display_name),
+        "other_than": other_than,
+    }
+    return tx.execute(_NAMESAKE, parameters).first() is not None
 
 
 def get(tx: Transaction, organization_id: str, group_id: str) -> GroupRecord:

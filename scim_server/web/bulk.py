@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from flask import Blueprint, Response
 from werkzeug.exceptions import MethodNotAllowed
 
-from scim_server.errors import InvalidSyntax, InvalidValue, NotFound
+from scim_server.errors import InvalidSyntax, InvalidValue, NotFound, ScimSeatsError
 from scim_server.operations.representation import Rendered
 from scim_server.scim import json_text
 from scim_server.scim.bulk import (
@@ -25,7 +26,7 @@ from scim_server.scim.bulk import (
     resolved,
     without_references,
 )
-from scim_server.scim.conditions import entity_tag, tags_of
+from scim_server.scim.conditions import entity_tag, preconditions_of
 from scim_server.scim.values import Json
 from scim_server.web.error_handlers import noted_failure, scim_error
 from scim_server.web.http import json_body, perform, scim_response, services, this_call
@@ -83,7 +84,7 @@ class Job:
                 unfinished = InvalidValue(
                     "Created without its references, for the job ended before it had them."
                 )
-                self._note_failure(self.results[operation.number], operation, unfinished)
+                self._undo(operation, unfinished)
         return [self.results[number] for number in sorted(self.results)]
 
     def _is_over(self) -> bool:
@@ -97,7 +98,10 @@ class Job:
             ready = without_references(operation) if incomplete else resolved(operation, self.ids)
             done = _perform(ready)
         except Exception as error:
-            self._note_failure(result, operation, error)
+            if operation.completes:
+                self._undo(operation, error)
+            else:
+                self._note_failure(result, operation, error)
             return None
         if not operation.completes:
             result |= {"status": str(done.status), "location": done.location}
@@ -106,6 +110,16 @@ class Job:
         if operation.bulk_id is not None:
             self.ids[operation.bulk_id] = done.resource_id
         return done
+
+    def _undo(self, operation: Operation, error: Exception) -> None:
+        """Remove what was created without its references and cannot get them: its POST has failed as a whole."""
+        endpoint, resource_id = _target(operation)
+        with suppress(ScimSeatsError):
+            perform(endpoint.operations.delete, resource_id, None)
+        result = self.results[operation.number]
+        for name in ("location", "version"):
+            result.pop(name, None)
+        self._note_failure(result, operation, error)
 
     def _note_failure(self, result: Json, operation: Operation, error: Exception) -> None:
         self.errors += 1
@@ -128,19 +142,15 @@ def _perform(operation: Operation) -> Done:
     operations = endpoint.operations
     if operation.method == "POST":
         _require_bulk_id(operation)
-        return _done(201, perform(operations.create, endpoint.prepare(_data(operation)), None))
-    if_match = tags_of(operation.version)
+        return _done(201, perform(operations.create, _data(operation), None))
+    wanted = preconditions_of(operation.version, None)
     if operation.method == "DELETE":
-        perform(operations.delete, resource_id, if_match)
+        perform(operations.delete, resource_id, wanted)
         return Done(204, resource_id, f"{this_call().base_url}/{endpoint.name}/{resource_id}", None)
     if operation.method == "PUT":
-        return _done(
-            200, perform(operations.replace, resource_id, endpoint.prepare(_data(operation)), if_match, None)
-        )
+        return _done(200, perform(operations.replace, resource_id, _data(operation), wanted, None))
     status = 200 if endpoint.patch_answers else 204
-    return _done(
-        status, perform(operations.patch, resource_id, endpoint.prepare(_data(operation)), if_match, None)
-    )
+    return _done(status, perform(operations.patch, resource_id, _data(operation), wanted, None))
 
 
 def _done(status: int, rendered: Rendered) -> Done:
@@ -154,6 +164,8 @@ def _target(operation: Operation) -> tuple[Endpoint, str]:
     if match is None or endpoint is None:
         raise NotFound(f"path must begin with one of {', '.join('/' + name for name in _BY_NAME)}.")
     resource_id = unquote(match[2] or "")
+    if "\0" in resource_id:
+        raise InvalidSyntax("path has a NUL character in it.")
     allowed = _ON_RESOURCES if resource_id else ("POST",)
     if operation.method not in allowed:
         raise MethodNotAllowed(allowed)

@@ -7,7 +7,7 @@ foresaw is answered with 500 and the request id; its cause goes to the log and n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -63,7 +63,12 @@ class Failure:
 
 
 def failure_of(error: Exception) -> Failure:
-    """Translate any exception."""
+    """Translate any exception; what it quotes of a request may hold half of a surrogate pair."""
+    failure = _failure_of(error)
+    return replace(failure, detail=failure.detail.encode("utf-8", "replace").decode())
+
+
+def _failure_of(error: Exception) -> Failure:
     if isinstance(error, errors.ScimSeatsError):
         return _expected(error)
     if isinstance(error, HTTPException):

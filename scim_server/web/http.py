@@ -17,9 +17,10 @@ from scim_server.call import Call
 from scim_server.config import Config
 from scim_server.errors import PayloadTooLarge
 from scim_server.observability import Metrics
+from scim_server.operations.passwords import NeedsHash, hash_for
 from scim_server.operations.representation import Rendered
 from scim_server.scim import json_text
-from scim_server.scim.conditions import Tags, entity_tag, tags_of
+from scim_server.scim.conditions import Preconditions, Tags, entity_tag, preconditions_of, tags_of
 from scim_server.scim.dialects import ForceMediaType
 from scim_server.scim.values import Json
 
@@ -74,7 +75,12 @@ def this_call() -> Call:
 
 def perform(operation: Callable[Concatenate[Any, Call, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run an operation that writes, in a transaction of its own."""
-    return services().database.run(operation, this_call(), *args, **kwargs)
+    call = this_call()
+    try:
+        return services().database.run(operation, call, *args, **kwargs)
+    except NeedsHash as needed:
+        hash_for(call, needed)
+        return services().database.run(operation, call, *args, **kwargs)
 
 
 def look(operation: Callable[Concatenate[Any, Call, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -102,6 +108,12 @@ def json_body(limit: int | None = None) -> Json:
 
 def if_match() -> Tags | None:
     return tags_of(request.headers.get("If-Match"))
+
+
+def preconditions() -> Preconditions | None:
+    """Return what must hold for the change that the request asks for."""
+    headers = request.headers
+    return preconditions_of(headers.get("If-Match"), headers.get("If-None-Match"))
 
 
 def if_none_match() -> Tags | None:

@@ -10,11 +10,10 @@ from flask import Blueprint, Response
 
 from scim_server.call import Call
 from scim_server.errors import NotSupported
-from scim_server.operations import groups, passwords, queries, users
+from scim_server.operations import groups, queries, users
 from scim_server.operations.queries import Limits, Query
 from scim_server.scim import messages
 from scim_server.scim.attributes import ResourceType
-from scim_server.scim.values import Json
 from scim_server.web.http import (
     if_match,
     if_none_match,
@@ -22,6 +21,7 @@ from scim_server.web.http import (
     look,
     no_content,
     perform,
+    preconditions,
     resource_response,
     scim_response,
     services,
@@ -33,16 +33,11 @@ from scim_server.web.parameters import asks_for_attributes, is_descending, proje
 scim_api = Blueprint("scim", __name__, url_prefix="/scim/v2")
 
 
-def _as_it_is(body: Json) -> Json:
-    return body
-
-
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """The endpoint of a resource type.
 
-    ``operations`` is the module with its create, replace, patch and delete; ``prepare`` does to
-    a body what takes its time and must not be done inside a transaction. A PATCH answers with
+    ``operations`` is the module with its create, replace, patch and delete. A PATCH answers with
     the resource where ``patch_answers``, else only to a client that asks for attributes: identity
     providers expect 200 for users and 204 for groups (RFC 7644 §3.5.2 leaves it open).
     """
@@ -51,7 +46,6 @@ class Endpoint:
     operations: Any
     resource_type: Callable[[Call], ResourceType]
     patch_answers: bool
-    prepare: Callable[[Json], Json] = _as_it_is
 
     @property
     def type(self) -> ResourceType:
@@ -60,7 +54,7 @@ class Endpoint:
 
     def create(self) -> Response:
         return resource_response(
-            perform(self.operations.create, self.prepare(json_body()), projection_of(self.type)), status=201
+            perform(self.operations.create, json_body(), projection_of(self.type)), status=201
         )
 
     def search(self) -> Response:
@@ -71,27 +65,29 @@ class Endpoint:
 
     def read(self, resource_id: str) -> Response:
         projection = projection_of(self.type)
-        return unless_known(look(queries.get, self.type, resource_id, projection, if_none_match()))
+        return unless_known(
+            look(queries.get, self.type, resource_id, projection, if_match(), if_none_match())
+        )
 
     def replace(self, resource_id: str) -> Response:
         projection = projection_of(self.type)
         return resource_response(
-            perform(self.operations.replace, resource_id, self.prepare(json_body()), if_match(), projection)
+            perform(self.operations.replace, resource_id, json_body(), preconditions(), projection)
         )
 
     def patch(self, resource_id: str) -> Response:
         answers = self.patch_answers or asks_for_attributes()
         projection = projection_of(self.type) if answers else None
         return resource_response(
-            perform(self.operations.patch, resource_id, self.prepare(json_body()), if_match(), projection)
+            perform(self.operations.patch, resource_id, json_body(), preconditions(), projection)
         )
 
     def delete(self, resource_id: str) -> Response:
-        perform(self.operations.delete, resource_id, if_match())
+        perform(self.operations.delete, resource_id, preconditions())
         return no_content()
 
 
-USERS = Endpoint("Users", users, lambda call: call.user_type, patch_answers=True, prepare=passwords.protect)
+USERS = Endpoint("Users", users, lambda call: call.user_type, patch_answers=True)
 GROUPS = Endpoint("Groups", groups, lambda call: call.group_type, patch_answers=False)
 ENDPOINTS = (USERS, GROUPS)
 

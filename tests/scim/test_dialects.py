@@ -23,7 +23,7 @@ def change(
     document: dict[str, Any], *operations: Any, settings: Any = INTEROP
 ) -> tuple[dict[str, Any], list[str]]:
     notes: list[str] = []
-    body = {"Operations": list(operations)}
+    body = {"schemas": [patch.PATCH_OP], "Operations": list(operations)}
     return patch.apply(USER, document, body, settings, notes.append).document, notes
 
 

@@ -60,7 +60,7 @@ def patched(resource_type: Any, resource: Any, body: Any, settings: Any) -> dict
 @pytest.mark.parametrize("vector", CASES, ids=lambda vector: vector["id"])
 def test_a_vector_comes_out_as_the_rfc_says(vector):
     resource_type = USER if vector["resourceType"] == "User" else GROUP
-    body = vector.get("body") or {"Operations": vector["ops"]}
+    body = vector.get("body") or {"schemas": [patch.PATCH_OP], "Operations": vector["ops"]}
     outcomes = [vector["expect"], *vector.get("accept", [])]
     try:
         result = patched(resource_type, vector["resource"], body, STRICT)
@@ -77,7 +77,9 @@ def user(**more: Any) -> dict[str, Any]:
 
 
 def apply(document: dict[str, Any], *operations: Any, settings: Any = INTEROP) -> dict[str, Any]:
-    return patch.apply(USER, document, {"Operations": list(operations)}, settings, ignore).document
+    return patch.apply(
+        USER, document, {"schemas": [patch.PATCH_OP], "Operations": list(operations)}, settings, ignore
+    ).document
 
 
 def test_the_document_that_was_given_is_never_changed():
@@ -113,7 +115,10 @@ def test_keys_outside_the_schema_never_land(key):
 
 
 def test_adding_members_never_takes_one_away():
-    body = {"Operations": [{"op": "add", "path": "members", "value": [{"value": "new"}, {"value": "old"}]}]}
+    body = {
+        "schemas": [patch.PATCH_OP],
+        "Operations": [{"op": "add", "path": "members", "value": [{"value": "new"}, {"value": "old"}]}],
+    }
 
     result = patched(
         GROUP, {"schemas": [GROUP_URN], "displayName": "g", "members": [{"value": "old"}]}, body, INTEROP
@@ -154,6 +159,7 @@ paths = st.sampled_from(
 ) | st.text(max_size=12)
 requests = st.fixed_dictionaries(
     {
+        "schemas": st.just([patch.PATCH_OP]),
         "Operations": st.lists(
             st.fixed_dictionaries(
                 {"op": st.sampled_from(["add", "replace", "remove", "Add", "move"])},
@@ -161,7 +167,7 @@ requests = st.fixed_dictionaries(
             ),
             min_size=1,
             max_size=4,
-        )
+        ),
     }
 )
 

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from scim_server import create_app
 from scim_server.operations import access, organizations
 
+PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 PREFIXES = {"scim": "/scim/v2", "jit": "/jit/v1", "admin": "/admin/v1", "owner": "/admin/v1"}
 
 
@@ -48,7 +49,7 @@ class Caller:
 
     def patch(self, path: str, *operations: Any, **headers: str) -> TestResponse:
         """Send a PatchOp."""
-        return self.request("PATCH", path, {"Operations": list(operations)}, **headers)
+        return self.request("PATCH", path, {"schemas": [PATCH_OP], "Operations": list(operations)}, **headers)
 
     def delete(self, path: str, **headers: str) -> TestResponse:
         return self.request("DELETE", path, **headers)
