@@ -38,6 +38,11 @@ class Operation:
     references: frozenset[str]
     completes: bool = False
 
+    @property
+    def targets(self) -> set[str]:
+        """The bulkIds in its own path: the resource that it changes."""
+        return _found(_IN_PATH, self.path)
+
 
 @dataclass(frozen=True, slots=True)
 class BulkRequest:
@@ -96,11 +101,13 @@ def _refuse_repeated_ids(operations: Sequence[Operation]) -> None:
 def next_of(pending: Sequence[Operation]) -> tuple[int, bool]:
     """Return the index of the operation to do next, and whether it has to be done without its references.
 
-    What no pending operation will create is not waited for.
+    What no pending operation will create is not waited for. A resource that has to be completed
+    is changed by others afterwards only, so that nothing of theirs is lost.
     """
     coming = {operation.bulk_id for operation in pending if operation.method == "POST"}
+    incomplete = {operation.bulk_id for operation in pending if operation.completes}
     for index, operation in enumerate(pending):
-        if operation.references.isdisjoint(coming):
+        if operation.references.isdisjoint(coming) and operation.targets.isdisjoint(incomplete):
             return index, False
     return next(index for index, operation in enumerate(pending) if operation.method == "POST"), True
 

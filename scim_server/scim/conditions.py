@@ -32,8 +32,10 @@ def tags_of(text: str | None) -> Tags | None:
 
     A bare tag without quotes is taken too. Raises InvalidRequest for anything that is no list of tags.
     """
-    if text is None or not text.strip():
+    if text is None:
         return None
+    if not text.strip():
+        return Tags(any=False, opaque=frozenset())  # a list of none, which no version is in
     if text.strip() == "*":
         return Tags(any=True, opaque=frozenset())
     if '"' not in text:

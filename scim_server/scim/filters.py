@@ -519,7 +519,12 @@ class _Typing:
         path = self.path(node.attr_path, within)
         if path is None:
             return _without_value(node)
-        return self.test(path, node)
+        found = self.test(path, node)
+        if (
+            within is None and node.value == "eq" and _is_not_primary(found)
+        ):  # of some element, not of the lack of elements
+            return ValuePath(replace(path, sub=None), found)
+        return found
 
     def test(self, path: AttributePath, node: Any) -> Expression:
         """A comparison with a path, or whether it is present."""
@@ -585,6 +590,8 @@ class _Typing:
         if operator not in _OPERATORS_OF[path.target.type]:
             raise InvalidFilter(f"{operator} cannot be applied to {path}, which is a {path.target.type}.")
         written = self.written(path, literal)
+        if operator is Operator.EQ and written is False and _is_primary_flag(path):
+            operator, written = Operator.NE, True  # a value that says nothing is not primary (RFC 7643 §2.4)
         return Comparison(path, operator, _compared(path, written), written)
 
     def written(self, path: AttributePath, literal: _Literal) -> str | bool | int | Decimal:
@@ -605,6 +612,21 @@ class _Typing:
         raise InvalidFilter(
             f"{path} is a {path.target.type} and cannot be compared with {shortened(literal.text)}."
         )
+
+
+def _is_primary_flag(path: AttributePath) -> bool:
+    multi_valued = path.attribute is not None and path.attribute.multi_valued
+    return multi_valued and path.sub is not None and path.sub.key == "primary"
+
+
+def _is_not_primary(expression: Expression) -> bool:
+    """Whether an expression is what ``primary eq false`` comes to."""
+    return (
+        isinstance(expression, Comparison)
+        and expression.operator is Operator.NE
+        and expression.written is True
+        and _is_primary_flag(expression.path)
+    )
 
 
 def _joined(terms: Sequence[_Folded], join: type[And] | type[Or]) -> _Folded:

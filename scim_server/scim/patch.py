@@ -21,11 +21,13 @@ from scim_server.scim.dialects import ClientSettings, Note, PatchUnmatchedFilter
 from scim_server.scim.filters import And, Comparison, Expression, Operator, Or, PatchPath
 from scim_server.scim.matching import matches_element
 from scim_server.scim.paths import AttributePath
-from scim_server.scim.validation import Reader, check_immutable, finished
+from scim_server.scim.validation import MAX_VALUES, Reader, check_immutable, finished
 from scim_server.scim.values import Json
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 MAX_OPERATIONS = 1_000
+# How many values all operations together may look through.
+MAX_WORK = 100_000
 _MESSAGE = {"schemas": "schemas", "operations": "Operations"}
 _OPERATION = {"op": "op", "path": "path", "value": "value"}
 _OPS = ("add", "remove", "replace")
@@ -157,6 +159,7 @@ class _Patch:
         self.reader = Reader(settings, note, resource_type.relation)
         self.relation = RelationChange()
         self.touches_relation = False
+        self.work = 0
 
     # -- where an operation leads
 
@@ -307,6 +310,9 @@ class _Patch:
         assert attribute is not None
         holder = self.holder(path)
         values: list[Any] = holder.get(attribute.name, [])
+        self.work += len(values)
+        if self.work > MAX_WORK:
+            raise TooMany(f"The operations look through more than {MAX_WORK} values; send several requests.")
         if target.filter is not None:
             changed = self.matching_values(values, target, target.filter, operation)
         elif path.sub is not None:
@@ -317,6 +323,8 @@ class _Patch:
             changed = self.reader.value(attribute, operation.value, str(path)) or []
         else:
             changed = self.without_listed(values, path, attribute, operation)
+        if len(changed) > MAX_VALUES:
+            raise InvalidValue(f"{path} would have more than {MAX_VALUES} values.")
         self.changeable(path, attribute, values or None, changed or None)
         self.put(holder, attribute, changed)
 

@@ -279,7 +279,7 @@ def _check_schemas(resource_type: ResourceType, body: Json, reader: Reader) -> N
 
 def _refuse_null_active(body: Json) -> None:
     """A client that says null of ``active`` may mean to deactivate: nobody stays active by a misunderstanding."""
-    if any(name.lower() == "active" and value is None for name, value in body.items()):
+    if any(name.lower() == "active" and value in (None, [], [None]) for name, value in body.items()):
         raise InvalidValue("active must be true or false.")
 
 

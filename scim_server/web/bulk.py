@@ -78,7 +78,7 @@ class Job:
             operation = pending.pop(index)
             done = self._process(operation, incomplete=incomplete)
             if incomplete and done is not None:
-                pending.append(completion_of(operation, done.resource_id))
+                pending.insert(0, completion_of(operation, done.resource_id))
         for operation in pending:
             if operation.completes:
                 unfinished = InvalidValue(

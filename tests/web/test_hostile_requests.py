@@ -248,7 +248,52 @@ def test_a_strict_client_names_the_schema_of_its_message(strict, user):
     assert (removed.status_code, body_of(removed)["scimType"]) == (400, "mutability")
 
 
+def test_no_patch_makes_more_values_than_a_post_may(scim, user):
+    add = [{"value": f"a{number}@example.com"} for number in range(900)]
+    more = [{"value": f"b{number}@example.com"} for number in range(900)]
+    operations = [{"op": "add", "path": "emails", "value": values} for values in (add, more)]
+
+    assert scim.patch(f"/Users/{user['id']}", *operations).status_code == 400
+
+
+def test_operations_do_not_multiply_with_values_without_bound(scim, user):
+    add = [{"value": f"a{number}@example.com"} for number in range(900)]
+    rename = {"op": "replace", "path": "emails[value pr].display", "value": "x"}
+    operations = [{"op": "add", "path": "emails", "value": add}, *[rename] * 999]
+
+    response = scim.patch(f"/Users/{user['id']}", *operations)
+
+    assert (response.status_code, body_of(response)["scimType"]) == (400, "tooMany")
+
+
+def test_a_value_that_does_not_say_so_is_not_primary(scim):
+    emails = [{"value": "a", "type": "work", "primary": True}, {"value": "b", "type": "home"}]
+    made = body_of(scim.post("/Users", {"userName": "eve", "emails": emails}))
+    scim.post("/Users", {"userName": "without"})
+
+    for filter_ in (
+        "emails[primary eq false]",
+        "emails.primary eq false",
+        'emails[type eq "home" and primary eq false]',
+    ):
+        found = body_of(scim.get(f"/Users?filter={filter_}"))
+        assert [user["userName"] for user in found["Resources"]] == ["eve"], filter_
+    assert body_of(scim.get("/Users?filter=emails.primary ne true"))["totalResults"] == 2
+    rename = {"op": "replace", "path": "emails[primary eq false].display", "value": "D"}
+    changed = body_of(scim.patch(f"/Users/{made['id']}", rename))
+    assert [email.get("display") for email in changed["emails"]] == [None, "D"]
+
+
+@pytest.mark.parametrize("active", [None, [None], []])
+def test_nobody_is_active_by_a_misunderstanding(scim, active):
+    assert scim.post("/Users", {"userName": "eve", "active": active}).status_code == 400
+
+
 # -- versions
+
+
+def test_a_list_of_no_versions_is_met_by_none(scim, user):
+    assert scim.delete(f"/Users/{user['id']}", If_Match=" ").status_code == 412
 
 
 def test_preconditions_of_http_hold(scim, user):
@@ -326,6 +371,22 @@ def test_what_a_bulk_cannot_complete_it_does_not_keep(strict):
     assert result["status"] == "400"
     assert "location" not in result
     assert body_of(strict.get("/Groups"))["totalResults"] == 0
+
+
+def test_a_bulk_loses_no_change_of_what_it_has_to_complete(scim):
+    def group(bulk_id: str, other: str) -> dict[str, Any]:
+        data = {"displayName": bulk_id, "members": [{"value": f"bulkId:{other}", "type": "Group"}]}
+        return {"method": "POST", "path": "/Groups", "bulkId": bulk_id, "data": data}
+
+    rename = {"Operations": [{"op": "replace", "path": "displayName", "value": "renamed"}]}
+    change = {"method": "PATCH", "path": "/Groups/bulkId:a", "data": rename}
+    job = {"Operations": [group("a", "b"), change, group("b", "a")]}
+
+    results = body_of(scim.post("/Bulk", job))["Operations"]
+
+    assert [result["status"] for result in results] == ["201", "204", "201"]
+    found = body_of(scim.get("/Groups"))["Resources"]
+    assert {one["displayName"]: len(one["members"]) for one in found} == {"renamed": 1, "b": 1}
 
 
 def test_a_bulk_path_cannot_hide_a_nul(scim):
