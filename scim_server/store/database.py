@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Engine, create_engine, event, text
@@ -41,8 +43,7 @@ class Database:
     ) -> None:
         self.engine = _engine(url, pool_size=pool_size, durability=durability, pgbouncer=pgbouncer)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
-        # SQLite has one writer at a time; queueing here is fairer than its sleeping busy handler.
-        self._write_turn = threading.Lock() if self.is_sqlite else None
+        self._turns = _Turns(self.engine.url.database) if self.is_sqlite else None
 
     def run(
         self, operation: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs
@@ -50,7 +51,7 @@ class Database:
         """Run a writing operation in a transaction of its own. Raises Unavailable when the database is away."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with self._turn(), self._begun(writes=True) as tx:
+                with self._turns or nullcontext(), self._begun(writes=True) as tx:
                     return operation(tx, *args, **kwargs)
             except (LostRace, DBAPIError, PoolTimeout) as error:
                 if attempt == _ATTEMPTS or not _is_worth_another_try(error):
@@ -77,6 +78,8 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+        if self._turns is not None:
+            self._turns.close()
 
     @contextmanager
     def _begun(self, *, writes: bool) -> Iterator[Transaction]:
@@ -100,13 +103,38 @@ class Database:
         else:
             tx.raw.autocommit = not writes
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if self._write_turn is None:
-            yield
-        else:
-            with self._write_turn:
-                yield
+
+class _Turns:
+    """Whose turn it is to write to an SQLite database, over all threads and processes.
+
+    SQLite has one writer at a time, and whoever finds it taken sleeps and looks again. Here they
+    queue, and the next one is woken at once. It is an order among those who take part and
+    nothing more: SQLite's own lock is the one that protects the data.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self._thread = threading.Lock()
+        self._path = f"{path}-turn" if path and path != ":memory:" else None
+        self._file: int | None = None
+
+    def __enter__(self) -> None:
+        self._thread.acquire()
+        if self._file is None and self._path is not None:
+            # Where no file can be made there is no database either, and that is the error to show.
+            with suppress(OSError):
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._thread.release()
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 def _engine(url: str, *, pool_size: int, durability: str, pgbouncer: bool) -> Engine:
