@@ -32,6 +32,11 @@ _CLASS = {Source.OVERRIDE: 0, Source.MAPPING: 1}
 class WaitingList(Protocol):
     """Who waits. The iterators are consumed only as far as seats can be given."""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is known that nobody waits; then nobody is asked for."""
+        ...
+
     def waiting(self, holds: str | None, desired: str) -> Iterator[Member]:
         """Yield those who hold ``holds`` (None: nothing) and wait for ``desired`` (a tier, or ``any``).
 
@@ -43,6 +48,8 @@ class WaitingList(Protocol):
 
 class NobodyWaits:
     """An empty waiting list."""
+
+    is_empty = True
 
     def waiting(self, holds: str | None, desired: str) -> Iterator[Member]:
         return iter(())
@@ -158,13 +165,18 @@ class _Event:
             seat = self.after[identifier]
             if seat.desired is not None:
                 own.setdefault((seat.tier, seat.desired), []).append(replace(member, seat=seat))
-        held = [None, *self.free]
-        kinds = [(None, ANY), *((holds, tier) for tier in self.free for holds in held if holds != tier)]
-        for kind in kinds:
+        for kind in own if self.list.is_empty else self._kinds():
             self.lines[kind] = _Line(sorted(own.get(kind, ()), key=place), self._strangers(kind))
+
+    def _kinds(self) -> list[Kind]:
+        """Every kind of waiter that there can be: what they hold, and what they wait for."""
+        held = [None, *self.free]
+        return [(None, ANY), *((holds, tier) for tier in self.free for holds in held if holds != tier)]
 
     def _strangers(self, kind: Kind) -> Iterator[Member]:
         """Those in the stored queue whom the event did not touch: their claim stands as it is."""
+        if self.list.is_empty:
+            return iter(())
         return (member for member in self.list.waiting(*kind) if member.id not in self.touched)
 
     def grant_one(self) -> bool:
@@ -241,7 +253,10 @@ class _Event:
             if seat != self.before[identifier]
         )
         delta = Outcome(changes, ()).used_delta()
-        pools = tuple(replace(pool, used=pool.used + delta.get(pool.tier, 0)) for pool in self.pools)
+        pools = tuple(
+            replace(pool, used=pool.used + delta[pool.tier]) if pool.tier in delta else pool
+            for pool in self.pools
+        )
         unmet = [(i, seat.desired) for i in self.touched if (seat := self.after[i]).desired is not None]
         return Outcome(changes, pools, tuple((i, d) for i, d in unmet if d is not None))
 

@@ -56,7 +56,9 @@ def _make(database: Database, now: datetime) -> dict[str, Any]:
     )
     call = access.system_call(made["id"], actor="command", at=now, request_id=_REQUEST)
     body = {"schemas": [GROUP_URN], "displayName": "Engineering"}
-    group = database.run(groups.create, call, body, projection.of(GROUP, None, None))
+    group = database.run(
+        groups.create, call, groups.document_of(call, body), projection.of(GROUP, None, None)
+    )
     database.run(
         seat_rules.set_mapping, call, group.id, tier="premium", priority=None, role=None, dry_run=False
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -41,10 +40,15 @@ class Difference:
         return [*self.left, *self.joined]
 
 
-def create(tx: Transaction, call: Call, body: Json, projection: Projection | None) -> Rendered:
+def document_of(call: Call, body: Json) -> Json:
+    """Return the valid document of a group to create, with its members. Raises InvalidSyntax, InvalidValue."""
+    return validation.for_creation(call.group_type, body, call.client, call.note)
+
+
+def create(tx: Transaction, call: Call, whole: Json, projection: Projection | None) -> Rendered:
     """Create a group with its members (RFC 7644 §3.3). Raises NotUnique where group names must be unique."""
-    document = validation.for_creation(call.group_type, body, call.client, call.note)
-    members = document.pop("members", [])
+    members = whole.get("members", [])
+    document = {name: value for name, value in whole.items() if name != "members"}
     group_id = new_id()
     _refuse_namesake(tx, call, group_id, document)
     record = store.insert_group(
@@ -183,7 +187,7 @@ def _change(
         )
     elif difference.touched:
         store.touch(tx, call.organization_id, [record.id], call.at)
-        record = dataclasses.replace(record, modified_at=call.at, version=record.version + 1)
+        record = record._replace(modified_at=call.at, version=record.version + 1)
     _touch_members(tx, call, record.id, difference, renamed=after["displayName"] != before["displayName"])
     if after != before or difference.touched or difference.skipped:
         happened: list[Event] = [_changed(record.id, changed_attributes(before, after), difference)]

@@ -8,6 +8,8 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import orjson
+
 from scim_server.call import Call
 from scim_server.errors import InvalidSetting
 from scim_server.events import OrganizationCreated, PriceChanged, SettingsChanged
@@ -107,13 +109,14 @@ def change_settings(tx: Transaction, call: Call, values: Mapping[str, object]) -
     """Change some seat settings and evaluate everybody whom that concerns (seat rules B3, B6)."""
     rules = seat_store.lock_rules(tx, call.organization_id)
     tiers = [pool.tier for pool in rules.pools]
-    before = _checked(rules.plan, rules.settings, {}, tiers)
-    after = _checked(rules.plan, rules.settings, values, tiers)
+    stored = orjson.loads(rules.settings)
+    before = _checked(rules.plan, stored, {}, tiers)
+    after = _checked(rules.plan, stored, values, tiers)
     changed = {
         name for name, value in settings_as_values(after).items() if settings_as_values(before)[name] != value
     }
     if changed:
-        store.set_settings(tx, call.organization_id, {**rules.settings, **values})
+        store.set_settings(tx, call.organization_id, {**stored, **values})
         event = SettingsChanged(
             call.organization_id,
             {name: settings_as_values(before)[name] for name in sorted(changed)},

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from scim_server.call import Call
 from scim_server.errors import InvalidSetting, SeatLimitReached
@@ -88,12 +91,17 @@ def lock(tx: Transaction, call: Call) -> Situation:
 
 
 def situation_of(rules: store.Rules) -> Situation:
-    settings = settings_from(
-        rules.settings, [pool.tier for pool in rules.pools], base=PLAN_SETTINGS[Plan(rules.plan)]
-    )
+    tiers = tuple(pool.tier for pool in rules.pools)
+    return Situation(rules, _settings_of(rules.settings, tiers, Plan(rules.plan)))
+
+
+@lru_cache(maxsize=1024)
+def _settings_of(stored: str, tiers: tuple[str, ...], plan: Plan) -> Settings:
+    """Read the settings that a text says, which for the same text are always the same."""
+    settings = settings_from(orjson.loads(stored), tiers, base=PLAN_SETTINGS[plan])
     if not isinstance(settings, Settings):
         raise AssertionError(f"stored settings do not hold: {settings}")
-    return Situation(rules, settings)
+    return settings
 
 
 def has_free_seat(situation: Situation, call: Call, tier: str) -> bool:

@@ -74,8 +74,8 @@ def _create(tx: Transaction, call: Call, row: Row) -> str:
     is_user = row.kind == "user"
     known = _known(tx, call, row)
     if known is None:
-        create = users.create if is_user else groups.create
-        identifier = create(tx, call, row.document, None).id
+        resources: Any = users if is_user else groups
+        identifier = resources.create(tx, call, resources.document_of(call, row.document), None).id
     else:
         identifier = known
     if is_user:
@@ -102,8 +102,12 @@ def _named_groups(tx: Transaction, call: Call, names: Sequence[str]) -> list[str
     found = []
     for name in names:
         ids = group_store.find_named(tx, call.organization_id, [name])
-        found += ids or [groups.create(tx, call, {"schemas": [GROUP_URN], "displayName": name}, None).id]
+        found += ids or [groups.create(tx, call, _group_named(call, name), None).id]
     return found
+
+
+def _group_named(call: Call, name: str) -> Json:
+    return groups.document_of(call, {"schemas": [GROUP_URN], "displayName": name})
 
 
 def _named_users(tx: Transaction, call: Call, names: Sequence[str]) -> list[str]:

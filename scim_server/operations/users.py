@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from scim_server.call import Call
@@ -26,16 +25,21 @@ from scim_server.store.users import UserRecord
 from seat_policy import NO_SEAT, Member, Role, Source, seat_status
 
 
-def create(tx: Transaction, call: Call, body: Json, wanted: Projection | None) -> Rendered:
+def document_of(call: Call, body: Json) -> Json:
+    """Return the valid document of a user to create. Raises InvalidSyntax, InvalidValue."""
+    return validation.for_creation(call.user_type, body, call.client, call.note)
+
+
+def create(tx: Transaction, call: Call, document: Json, wanted: Projection | None) -> Rendered:
     """Create a user and give them the seat that the policy says (RFC 7644 §3.3).
 
     Raises NotUnique where the userName is taken, SeatLimitReached under ``exhausted_policy: reject``.
     """
-    document = validation.for_creation(call.user_type, body, call.client, call.note)
     if call.client.post_existing is PostExisting.RESTORE_INACTIVE:
         leaver = _leaver(tx, call, document)
         if leaver is not None:
-            return _restore(tx, call, leaver, body, wanted)
+            call.note("restore_inactive")
+            return replace(tx, call, leaver.id, document, None, wanted)
     record = add(tx, call, document, joined_by=Source.DEFAULT)
     return _answer(tx, call, record, wanted, has_groups=False)
 
@@ -51,7 +55,8 @@ def add(
 ) -> UserRecord:
     """Store a valid document as a new user, a member of some groups, with a seat."""
     user_id = new_id()
-    password_hash = hash_of(call, document.pop("password", None))
+    password_hash = hash_of(call, document.get("password"))
+    document = {name: value for name, value in document.items() if name != "password"}
     text = store.insert_user(
         tx,
         call.organization_id,
@@ -176,7 +181,7 @@ def _store_change(tx: Transaction, call: Call, record: UserRecord, before: Json,
         event_log.append(tx, call, [changed, *seated])
         return store.get(tx, call.organization_id, record.id)
     event_log.append(tx, call, [changed])
-    return dataclasses.replace(record, document=text, modified_at=call.at, version=record.version + 1)
+    return record._replace(document=text, modified_at=call.at, version=record.version + 1)
 
 
 def _what_moves_the_seat(before: Json, after: Json) -> str | None:
@@ -214,13 +219,6 @@ def _leaver(tx: Transaction, call: Call, document: Json) -> UserRecord | None:
     if found is None and "externalId" in document:
         found = store.find_inactive_by_external_id(tx, call.organization_id, document["externalId"])
     return found if found is not None and not found.active else None
-
-
-def _restore(
-    tx: Transaction, call: Call, leaver: UserRecord, body: Json, wanted: Projection | None
-) -> Rendered:
-    call.note("restore_inactive")
-    return replace(tx, call, leaver.id, {"active": True, **body}, None, wanted)
 
 
 def _answer(

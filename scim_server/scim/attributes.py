@@ -77,14 +77,19 @@ class Attribute:
         """The sub-attributes by lower-case name."""
         return {attribute.key: attribute for attribute in self.sub_attributes}
 
-    @property
+    @cached_property
     def is_complex(self) -> bool:
         return self.type is Type.COMPLEX
 
-    @property
+    @cached_property
     def is_folded(self) -> bool:
         """Whether values are compared without regard to case."""
         return not self.case_exact and self.type in (Type.STRING, Type.REFERENCE)
+
+    @cached_property
+    def requires_something(self) -> bool:
+        """Whether it, or a part of it, is required."""
+        return self.required or any(sub.requires_something for sub in self.sub_attributes)
 
 
 @dataclass(frozen=True, eq=False)

@@ -285,6 +285,8 @@ def _refuse_null_active(body: Json) -> None:
 
 def _check_required(attributes: Iterable[Attribute], values: Json, prefix: str) -> None:
     for attribute in attributes:
+        if not attribute.requires_something:
+            continue
         value = values.get(attribute.name)
         if attribute.required and value in (None, "", []):
             raise InvalidValue(f"{prefix}{attribute.name} is required.")

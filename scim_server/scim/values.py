@@ -6,11 +6,16 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import orjson
+
 Json = dict[str, Any]
 
 _DATE_TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?", re.ASCII | re.IGNORECASE
 )
+
+_TO_SECONDS = len('"2026-01-01T00:00:00')
+_TO_MILLISECONDS = len('"2026-01-01T00:00:00.000')
 
 
 def fold(text: str) -> str:
@@ -37,9 +42,8 @@ def parse_date_time(text: str) -> datetime:
 
 def format_date_time(at: datetime) -> str:
     """Return the instant as RFC 3339 text in UTC, with milliseconds only where there are any."""
-    at = at.astimezone(UTC)
-    milliseconds = f".{at.microsecond // 1000:03d}" if at.microsecond >= 1000 else ""
-    return f"{at:%Y-%m-%dT%H:%M:%S}{milliseconds}Z"
+    quoted = orjson.dumps(at.astimezone(UTC)).decode()  # a third of the time that isoformat() takes
+    return f"{quoted[1 : _TO_MILLISECONDS if at.microsecond >= 1000 else _TO_SECONDS]}Z"
 
 
 def whole_milliseconds(at: datetime) -> datetime:

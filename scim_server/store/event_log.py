@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import orjson
@@ -103,8 +104,13 @@ def read(
 
 def kind_of(event: type[Event]) -> str:
     """Return the name of an event in the log: ``SeatChanged`` is ``seat_changed``."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", event.__name__).lower()
+    return _in_snake_case(event.__name__)
+
+
+@cache
+def _in_snake_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def _data_of(event: Event) -> dict[str, Any]:
-    return {field.name: getattr(event, field.name) for field in fields(event) if field.name != "subject_id"}
+    return {name: getattr(event, name) for name in event.__dataclass_fields__ if name != "subject_id"}

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import (
-    RowMapping,
     bindparam,
     delete,
     insert,
@@ -31,8 +30,7 @@ from scim_server.store.tables import groups, memberships, users
 from scim_server.store.transaction import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class GroupRecord:
+class GroupRecord(NamedTuple):
     """A stored group without its members. ``document`` is canonical JSON text without derived attributes."""
 
     id: str
@@ -56,6 +54,7 @@ class Membership:
     member_type: str
 
 
+# In the order of GroupRecord's fields.
 SELECT_GROUPS = select(
     groups.c.id,
     groups.c.document,
@@ -227,10 +226,10 @@ def is_named(tx: Transaction, organization_id: str, display_name: str, other_tha
 
 def get(tx: Transaction, organization_id: str, group_id: str) -> GroupRecord:
     """Raises NotFound, also for a group of another organization."""
-    row = tx.execute(_GET, {"organization_id": organization_id, "id": group_id}).mappings().one_or_none()
+    row = tx.execute(_GET, {"organization_id": organization_id, "id": group_id}).one_or_none()
     if row is None:
         raise not_found(group_id)
-    return record_of(row)
+    return GroupRecord(*row)
 
 
 def groups_after(tx: Transaction, organization_id: str, *, after: str, limit: int) -> list[GroupRecord]:
@@ -240,7 +239,7 @@ def groups_after(tx: Transaction, organization_id: str, *, after: str, limit: in
         .order_by(groups.c.id)
         .limit(limit)
     )
-    return [record_of(row) for row in tx.execute(statement).mappings()]
+    return [GroupRecord(*row) for row in tx.execute(statement)]
 
 
 def lock(tx: Transaction, organization_id: str, group_id: str) -> GroupRecord:
@@ -366,10 +365,6 @@ def remove_from_all(tx: Transaction, organization_id: str, member_id: str) -> li
     """Remove somebody from every group; return the groups."""
     rows = tx.execute(_REMOVE_FROM_ALL, {"organization_id": organization_id, "member_id": member_id})
     return list(rows.scalars())
-
-
-def record_of(row: RowMapping) -> GroupRecord:
-    return GroupRecord(**row)
 
 
 def not_found(group_id: str) -> NotFound:

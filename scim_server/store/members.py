@@ -11,7 +11,7 @@ from scim_server.scim.values import fold
 from scim_server.store.tables import assignments, memberships, users
 from scim_server.store.text_functions import contains_text
 from scim_server.store.transaction import Transaction
-from scim_server.store.users import SELECT_USERS, UserRecord, record_of
+from scim_server.store.users import SELECT_USERS, UserRecord
 
 _STATUS = {
     "active": users.c.active & ~users.c.invited,
@@ -54,7 +54,7 @@ def find(
     if group_id is not None:
         where.append(users.c.id.in_(_members_of(organization_id, group_id)))
     statement = SELECT_USERS.where(*where).order_by(users.c.id).limit(limit)
-    return [record_of(row) for row in tx.execute(statement).mappings()]
+    return [UserRecord(*row) for row in tx.execute(statement)]
 
 
 def count_with_role(tx: Transaction, organization_id: str, role: str) -> int:

@@ -84,7 +84,7 @@ class Prepared:
 
     def _for(self, dialect: Dialect, parameters: Parameters) -> _Compiled:
         writes = isinstance(self.statement, Insert | Update)
-        key = (dialect.name, frozenset(parameters)) if writes else dialect.name
+        key = (dialect.name, *parameters) if writes else dialect.name
         found = self._compiled.get(key)
         if found is None:
             found = self._compiled[key] = _compile(self.statement, dialect, parameters)

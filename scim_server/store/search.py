@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -46,8 +46,7 @@ class Order:
     descending: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a resource stands in a list: its id, and its sort key where the list is sorted."""
 
     id: str
@@ -132,16 +131,15 @@ def find_behind(
 
 
 def _rows(tx: Transaction, statement: Prepared, parameters: dict[str, Any]) -> Sequence[Any]:
-    rows: Sequence[Any] = tx.execute(statement, parameters).mappings().all()
+    rows: Sequence[Any] = tx.execute(statement, parameters).all()
     return rows
 
 
 def _found(resource_type: ResourceType, rows: Sequence[Any], total: int) -> Found:
     record: type[Record] = UserRecord if resource_type.name == "User" else GroupRecord
-    names = record.__slots__
     return Found(
-        records=[record(**{name: row[name] for name in names}) for row in rows],
-        places=[Place(row["id"], row["sort_key"]) for row in rows],
+        records=[record(*row[:-1]) for row in rows],
+        places=[Place(row.id, row.sort_key) for row in rows],
         total=total,
     )
 

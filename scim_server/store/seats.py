@@ -53,10 +53,10 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What decides about an organization's seats beside its members: pools, stored settings, plan."""
+    """What decides about an organization's seats beside its members: pools, plan, and the stored settings as JSON."""
 
     pools: tuple[Pool, ...]
-    settings: Mapping[str, object]
+    settings: str
     plan: str
     version: int
     reservations: tuple[Reservation, ...]
@@ -90,6 +90,10 @@ _NEWEST_HOLDERS = Prepared(
     .order_by(assignments.c.member_id.desc())
     .limit(bindparam("limit"))
 )
+_somebody_waits = exists().where(
+    assignments.c.organization_id == bindparam("organization_id"), assignments.c.desired.is_not(None)
+)
+_SOMEBODY_WAITS = Prepared(select(_somebody_waits))
 _rules = (
     select(
         seat_pools.c.tier,
@@ -98,11 +102,6 @@ _rules = (
         seat_pools.c.used,
         seat_pools.c.reservations,
         seat_pools.c.version,
-        exists()
-        .where(
-            assignments.c.organization_id == bindparam("organization_id"), assignments.c.desired.is_not(None)
-        )
-        .label("somebody_waits"),
         organizations.c.settings,
         organizations.c.plan,
         organizations.c.version.label("organization_version"),
@@ -114,7 +113,7 @@ _rules = (
     )
     .order_by(seat_pools.c.rank.desc())
 )
-_RULES = Prepared(_rules)
+_RULES = Prepared(_rules.add_columns(_somebody_waits.label("somebody_waits")))
 # NO KEY UPDATE: rows that refer to the organization may still be inserted meanwhile.
 _LOCK_RULES = Prepared(_rules.with_for_update(key_share=True))
 _this_pool = (seat_pools.c.organization_id == bindparam("in_organization")) & (
@@ -249,7 +248,8 @@ _SAVE = Prepared(
 
 def rules(tx: Transaction, organization_id: str) -> Rules:
     """Read pools and settings without a lock, highest tier first."""
-    return _rules_of(tx.execute(_RULES, {"organization_id": organization_id}).all())
+    rows = tx.execute(_RULES, {"organization_id": organization_id}).all()
+    return _rules_of(rows, somebody_waits=rows[0].somebody_waits)
 
 
 def lock_rules(tx: Transaction, organization_id: str) -> Rules:
@@ -257,8 +257,12 @@ def lock_rules(tx: Transaction, organization_id: str) -> Rules:
 
     Every seat change of an organization starts here, so two of them never run at the same time.
     """
-    statement = _RULES if tx.dialect.name == "sqlite" else _LOCK_RULES
-    return _rules_of(tx.execute(statement, {"organization_id": organization_id}).all())
+    if tx.dialect.name == "sqlite":  # which has one writer anyway
+        return rules(tx, organization_id)
+    parameters = {"organization_id": organization_id}
+    rows = tx.execute(_LOCK_RULES, parameters).all()
+    # Asked only now: a statement that waited for a lock sees other tables as they were before it waited.
+    return _rules_of(rows, somebody_waits=tx.execute(_SOMEBODY_WAITS, parameters).scalar_one())
 
 
 def members(
@@ -286,12 +290,10 @@ class Queue:
     def __init__(self, tx: Transaction, organization_id: str, *, is_empty: bool) -> None:
         self._tx = tx
         self._organization_id = organization_id
-        self._is_empty = is_empty
+        self.is_empty = is_empty
 
     def waiting(self, holds: str | None, desired: str) -> Iterator[Member]:
         """Yield those who hold ``holds`` and wait for ``desired``, first come first."""
-        if self._is_empty:
-            return
         first, behind = (
             (_QUEUE_OF_SEATLESS, _QUEUE_OF_SEATLESS_BEHIND)
             if holds is None
@@ -420,14 +422,14 @@ def waiting_counts(tx: Transaction, organization_id: str) -> Mapping[str, int]:
     return {desired: count for desired, count in tx.execute(statement, {"organization_id": organization_id})}
 
 
-def _rules_of(rows: Sequence[Any]) -> Rules:
+def _rules_of(rows: Sequence[Any], *, somebody_waits: bool) -> Rules:
     first = rows[0]
     return Rules(
         pools=tuple(Pool(row.tier, row.rank, row.allocated, row.used) for row in rows),
-        settings=orjson.loads(first.settings),
+        settings=first.settings,
         plan=first.plan,
         version=first.organization_version + sum(row.version for row in rows),
-        somebody_waits=bool(first.somebody_waits),
+        somebody_waits=somebody_waits,
         reservations=tuple(
             Reservation(row.tier, actor, instant_of(until))
             for row in rows

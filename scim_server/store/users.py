@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from scim_server.errors import NotFound, NotUnique
@@ -22,8 +22,7 @@ from scim_server.store.tables import Instant, assignments, groups, memberships, 
 from scim_server.store.transaction import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class UserRecord:
+class UserRecord(NamedTuple):
     """A stored user with their seat. ``document`` is canonical JSON text without derived attributes.
 
     ``version`` is that of the document plus that of the seat, so that it changes with either.
@@ -59,6 +58,7 @@ class GroupReference:
     display: str
 
 
+# In the order of UserRecord's fields.
 _user = (
     users.c.id,
     users.c.document,
@@ -269,22 +269,22 @@ def with_role(tx: Transaction, organization_id: str, roles: Sequence[str]) -> li
     statement = SELECT_USERS.where(
         users.c.organization_id == organization_id, users.c.role != "user", users.c.role.in_(roles)
     ).order_by(users.c.id)
-    return [record_of(row) for row in tx.execute(statement).mappings()]
+    return [UserRecord(*row) for row in tx.execute(statement)]
 
 
 def get(tx: Transaction, organization_id: str, user_id: str) -> UserRecord:
     """Raises NotFound, also for a user of another organization."""
-    row = tx.execute(_GET, {"organization_id": organization_id, "id": user_id}).mappings().one_or_none()
+    row = tx.execute(_GET, {"organization_id": organization_id, "id": user_id}).one_or_none()
     if row is None:
         raise not_found(user_id)
-    return record_of(row)
+    return UserRecord(*row)
 
 
 def find_by_name(tx: Transaction, organization_id: str, user_name: str) -> UserRecord | None:
     """Return the user of this name in any letter case."""
     found = tx.execute(_GET_BY_NAME, {"organization_id": organization_id, "user_name_key": fold(user_name)})
-    row = found.mappings().one_or_none()
-    return None if row is None else record_of(row)
+    row = found.one_or_none()
+    return None if row is None else UserRecord(*row)
 
 
 def find_inactive_by_external_id(
@@ -292,15 +292,15 @@ def find_inactive_by_external_id(
 ) -> UserRecord | None:
     """Return the oldest inactive user of this externalId."""
     parameters = {"organization_id": organization_id, "external_id": external_id}
-    row = tx.execute(_GET_INACTIVE_BY_EXTERNAL_ID, parameters).mappings().one_or_none()
-    return None if row is None else record_of(row)
+    row = tx.execute(_GET_INACTIVE_BY_EXTERNAL_ID, parameters).one_or_none()
+    return None if row is None else UserRecord(*row)
 
 
 def find_by_external_id(tx: Transaction, organization_id: str, external_id: str) -> UserRecord | None:
     """Return the oldest user of this externalId."""
     parameters = {"organization_id": organization_id, "external_id": external_id}
-    row = tx.execute(_GET_BY_EXTERNAL_ID, parameters).mappings().one_or_none()
-    return None if row is None else record_of(row)
+    row = tx.execute(_GET_BY_EXTERNAL_ID, parameters).one_or_none()
+    return None if row is None else UserRecord(*row)
 
 
 def lock(tx: Transaction, organization_id: str, user_id: str, *, to_delete: bool = False) -> UserRecord:
@@ -341,10 +341,6 @@ def touch(tx: Transaction, organization_id: str, user_ids: Sequence[str]) -> Non
     """Count up the versions of users whose derived attributes (``groups``) changed."""
     if user_ids:
         tx.execute(_TOUCH_SEATS, {"in_organization": organization_id, "ids": sorted(user_ids)})
-
-
-def record_of(row: RowMapping) -> UserRecord:
-    return UserRecord(**row)
 
 
 def not_found(user_id: str) -> NotFound:

@@ -11,9 +11,11 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from flask import g, request
+from werkzeug.urls import iri_to_uri
 
 from scim_server.call import Call, Channel
 from scim_server.errors import Forbidden, Unauthenticated, Unavailable
@@ -145,5 +147,10 @@ def _call_of(credential: Credential, now: datetime) -> Call:
 def base_url() -> str:
     """Return the public address of the SCIM service; of the request's own only where none is configured."""
     configured = services().config.base_url
-    root = (configured or request.root_url).rstrip("/")
+    return _scim_address(configured or f"{request.scheme}://{request.host}{request.root_path}")
+
+
+@lru_cache(maxsize=1024)
+def _scim_address(root: str) -> str:
+    root = iri_to_uri(root).rstrip("/")
     return root if root.endswith(SCIM_PATH) else root + SCIM_PATH

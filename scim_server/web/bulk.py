@@ -142,7 +142,9 @@ def _perform(operation: Operation) -> Done:
     operations = endpoint.operations
     if operation.method == "POST":
         _require_bulk_id(operation)
-        return _done(201, perform(operations.create, _data(operation), None))
+        return _done(
+            201, perform(operations.create, operations.document_of(this_call(), _data(operation)), None)
+        )
     wanted = preconditions_of(operation.version, None)
     if operation.method == "DELETE":
         perform(operations.delete, resource_id, wanted)

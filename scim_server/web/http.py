@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import orjson
 from flask import Response, current_app, g, request
 from flask.json.provider import JSONProvider
 from structlog.typing import FilteringBoundLogger
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import UnsupportedMediaType
 
 from scim_server.call import Call
@@ -23,6 +24,9 @@ from scim_server.scim import json_text
 from scim_server.scim.conditions import Preconditions, Tags, entity_tag, preconditions_of, tags_of
 from scim_server.scim.dialects import ForceMediaType
 from scim_server.scim.values import Json
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -137,8 +141,18 @@ def scim_media_type() -> str:
     return SCIM_JSON
 
 
+class Answer(Response):
+    """A response whose headers go out as they were set.
+
+    Werkzeug would parse and rewrite the addresses among them; here they are absolute and ASCII already.
+    """
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        return self.headers
+
+
 def scim_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(body, status, headers, content_type=scim_media_type())
+    return Answer(body, status, headers, content_type=scim_media_type())
 
 
 def resource_response(rendered: Rendered, status: int = 200) -> Response:
@@ -162,14 +176,14 @@ def no_content() -> Response:
 
 
 def _without_body(status: int, headers: Mapping[str, str]) -> Response:
-    """Answer with headers only; Flask would name a media type for the body that is not there."""
-    response = Response(b"", status, headers)
-    del response.headers["Content-Type"]
+    """Answer with headers only; Flask would name a type and a length for the body that is not there."""
+    response = Answer(b"", status, headers)
+    del response.headers["Content-Type"], response.headers["Content-Length"]
     return response
 
 
 def json_response(body: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(body), status, content_type=PLAIN_JSON)
+    return Answer(orjson.dumps(body), status, content_type=PLAIN_JSON)
 
 
 class OrjsonProvider(JSONProvider):

@@ -37,7 +37,7 @@ scim_api = Blueprint("scim", __name__, url_prefix="/scim/v2")
 class Endpoint:
     """The endpoint of a resource type.
 
-    ``operations`` is the module with its create, replace, patch and delete. A PATCH answers with
+    ``operations`` is the module with its document_of, create, replace, patch and delete. A PATCH answers with
     the resource where ``patch_answers``, else only to a client that asks for attributes: identity
     providers expect 200 for users and 204 for groups (RFC 7644 §3.5.2 leaves it open).
     """
@@ -53,8 +53,9 @@ class Endpoint:
         return self.resource_type(this_call())
 
     def create(self) -> Response:
+        document = self.operations.document_of(this_call(), json_body())
         return resource_response(
-            perform(self.operations.create, json_body(), projection_of(self.type)), status=201
+            perform(self.operations.create, document, projection_of(self.type)), status=201
         )
 
     def search(self) -> Response:

@@ -60,6 +60,10 @@ class Queue:
     def __init__(self, *members: Member) -> None:
         self.members = sorted(members, key=place)
 
+    @property
+    def is_empty(self) -> bool:
+        return not self.members
+
     def waiting(self, holds: str | None, desired: str) -> Iterator[Member]:
         return (m for m in self.members if (m.seat.tier, m.seat.desired) == (holds, desired))
 

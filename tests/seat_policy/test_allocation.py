@@ -178,6 +178,8 @@ def test_an_endless_queue_is_read_only_as_far_as_there_are_seats():
     read = []
 
     class Endless:
+        is_empty = False
+
         def waiting(self, holds: str | None, desired: str) -> Iterator[Member]:
             number = 0
             while (holds, desired) == (None, ANY):

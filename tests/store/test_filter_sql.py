@@ -179,13 +179,13 @@ def fill(database, call, draw: random.Random) -> list[str]:
     for number in range(60):
         document = {"schemas": [USER.schema.id], **random_user(draw, number)}
         whole = projection.of(USER, None, None)
-        ids.append(database.run(users.create, call, document, whole).id)
+        ids.append(database.run(users.create, call, users.document_of(call, document), whole).id)
     for number in range(12):
         members = [{"value": identifier} for identifier in draw.sample(ids, draw.randint(0, 8))]
         body = {"displayName": f"{draw.choice(TEXTS)}{number}", "members": members}
         if draw.random() < 0.5:
             body["externalId"] = draw.choice(TEXTS) or "e"
-        database.run(groups.create, call, body, projection.of(GROUP, None, None))
+        database.run(groups.create, call, groups.document_of(call, body), projection.of(GROUP, None, None))
     return ids
 
 

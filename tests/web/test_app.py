@@ -174,11 +174,13 @@ def test_a_database_without_the_present_schema_is_not_ready(app, monkeypatch):
 
 
 def test_a_write_goes_through_its_transaction(scim, monkeypatch):
-    def stores_and_fails(tx, call, body, projection):
-        users.create(tx, call, body, projection)
+    create = users.create
+
+    def stores_and_fails(tx, call, document, projection):
+        create(tx, call, document, projection)
         raise Unavailable("too late")
 
-    monkeypatch.setattr("scim_server.operations.groups.create", stores_and_fails)
+    monkeypatch.setattr("scim_server.operations.users.create", stores_and_fails)
 
-    assert scim.post("/Groups", {"userName": "ghost"}).status_code == 503
+    assert scim.post("/Users", {"userName": "ghost"}).status_code == 503
     assert scim.get("/Users").get_json(force=True)["totalResults"] == 0
