@@ -21,7 +21,7 @@ from scim_server.scim.matching import matches_element
 from scim_server.scim.patch import RelationChange
 from scim_server.scim.projection import Projection
 from scim_server.scim.values import Json
-from scim_server.store import event_log, seat_rules, users
+from scim_server.store import event_log, organizations, seat_rules, users
 from scim_server.store import groups as store
 from scim_server.store.groups import GroupRecord, Membership
 from scim_server.store.transaction import Transaction
@@ -66,6 +66,7 @@ def create(tx: Transaction, call: Call, whole: Json, projection: Projection | No
     if difference.joined or difference.skipped:
         happened.append(_changed(group_id, (), difference))
     event_log.append(tx, call, happened)
+    organizations.count_groups(tx, call.organization_id, 1)
     return _answer(tx, call, record, projection)
 
 
@@ -122,6 +123,7 @@ def delete(tx: Transaction, call: Call, group_id: str, preconditions: Preconditi
     if is_mapped:
         happened += seats.reconcile_members(tx, call, left, "group_deleted")
     event_log.append(tx, call, happened)
+    organizations.count_groups(tx, call.organization_id, -1)
 
 
 def render(tx: Transaction, call: Call, record: GroupRecord, projection: Projection) -> Rendered:

@@ -248,6 +248,7 @@ def _invite(
     )
     sent = InvitationSent(user_id, document["userName"], role.value, tier, format_date_time(until))
     seated = _seat_invited(tx, call, invited, tier, purchase=purchase)
+    organizations.count_users(tx, call.organization_id, 1)
     event_log.append(tx, call, [sent, *seated])
     return get(tx, call, user_id)
 

@@ -16,7 +16,7 @@ from scim_server.scim.conditions import Preconditions, require
 from scim_server.scim.dialects import PostExisting
 from scim_server.scim.projection import Projection
 from scim_server.scim.values import Json
-from scim_server.store import event_log, groups
+from scim_server.store import event_log, groups, organizations
 from scim_server.store import users as store
 from scim_server.store.indexing import named_tier
 from scim_server.store.seats import status_of
@@ -84,6 +84,7 @@ def add(
         joined_by=joined_by,
     )
     seat, seated = seats.seat_new_member(tx, call, member, cause, is_in_groups=bool(group_ids))
+    organizations.count_users(tx, call.organization_id, 1)
     event_log.append(tx, call, [UserCreated(user_id, document["userName"]), *seated])
     return UserRecord(
         id=user_id,
@@ -152,6 +153,7 @@ def remove(tx: Transaction, call: Call, user_id: str, cause: str) -> list[Event]
     groups.touch(tx, call.organization_id, left, call.at)
     released = seats.release(tx, call, user_id, cause)
     store.delete_user(tx, call.organization_id, user_id)
+    organizations.count_users(tx, call.organization_id, -1)
     return released
 
 

@@ -95,6 +95,16 @@ _SET_BILLED = Prepared(
     .where(organizations.c.id == bindparam("in_organization"))
     .values(billed_until=bindparam("day"), version=organizations.c.version + 1)
 )
+_COUNT_USERS = Prepared(
+    update(organizations)
+    .where(organizations.c.id == bindparam("in_organization"))
+    .values(user_count=organizations.c.user_count + bindparam("more"))
+)
+_COUNT_GROUPS = Prepared(
+    update(organizations)
+    .where(organizations.c.id == bindparam("in_organization"))
+    .values(group_count=organizations.c.group_count + bindparam("more"))
+)
 _DUE = Prepared(
     select(organizations.c.id)
     .where(organizations.c.next_due_at <= bindparam("at", type_=Instant()))
@@ -124,6 +134,8 @@ def insert_organization(tx: Transaction, row: Mapping[str, Any], tiers: Iterable
         "secret": secrets.token_hex(32),
         "version": 1,
         "invoice_count": 0,
+        "user_count": 0,
+        "group_count": 0,
         "billed_until": row["billed_until"].isoformat(),
     }
     try:
@@ -193,6 +205,16 @@ def set_extensions(tx: Transaction, organization_id: str, declared: str | None) 
 def set_price(tx: Transaction, organization_id: str, tier: str, month_price_minor: int) -> None:
     """Store what a seat of a tier costs for a month from now on."""
     tx.execute(_SET_PRICE, {"in_organization": organization_id, "of_tier": tier, "price": month_price_minor})
+
+
+def count_users(tx: Transaction, organization_id: str, more: int) -> None:
+    """Note that there are so many users more, or, negative, less. Called last, for it holds the organization."""
+    tx.execute(_COUNT_USERS, {"in_organization": organization_id, "more": more})
+
+
+def count_groups(tx: Transaction, organization_id: str, more: int) -> None:
+    """Note that there are so many groups more, or, negative, less. Called last, for it holds the organization."""
+    tx.execute(_COUNT_GROUPS, {"in_organization": organization_id, "more": more})
 
 
 def note_due(tx: Transaction, organization_id: str, at: datetime) -> None:

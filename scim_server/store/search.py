@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
+    Select,
+    Table,
     and_,
     bindparam,
     case,
@@ -23,6 +26,7 @@ from sqlalchemy import (
     or_,
     select,
 )
+from sqlalchemy.sql.visitors import iterate
 
 from scim_server.scim.attributes import ResourceType
 from scim_server.scim.filters import Expression, shape_and_values
@@ -31,7 +35,7 @@ from scim_server.store import filter_sql
 from scim_server.store.filter_sql import Condition
 from scim_server.store.groups import SELECT_GROUPS, GroupRecord
 from scim_server.store.prepared import Prepared
-from scim_server.store.tables import groups, users
+from scim_server.store.tables import assignments, groups, organizations, users
 from scim_server.store.transaction import Transaction
 from scim_server.store.users import SELECT_USERS, UserRecord, users_with_seats
 
@@ -96,7 +100,7 @@ def find(
 ) -> Found:
     """Return ``limit`` resources behind the first ``offset`` (RFC 7644 §3.4.2.4)."""
     shape, values = _shape_of(expression)
-    statements = _statements(resource_type, shape, order, seeks=None)
+    statements = _statements(resource_type, shape, order, seeks=None, skips=offset > 0)
     parameters = _parameters(organization_id, base_url, statements, values)
     rows = _rows(tx, statements.page, {**parameters, "limit": limit, "offset": offset}) if limit else []
     if rows and len(rows) < limit:
@@ -122,7 +126,7 @@ def find_behind(
     """Return ``limit`` resources behind a place; the cost is the same at any depth (RFC 9865)."""
     shape, values = _shape_of(expression)
     seeks = None if behind is None else "null" if behind.key is None else "key"
-    statements = _statements(resource_type, shape, order, seeks=seeks)
+    statements = _statements(resource_type, shape, order, seeks=seeks, skips=False)
     parameters = _parameters(organization_id, base_url, statements, values)
     place = {} if behind is None else {"behind_id": behind.id, "behind_key": behind.key}
     rows = _rows(tx, statements.page, {**parameters, **place, "limit": limit, "offset": 0})
@@ -160,8 +164,9 @@ def _parameters(
 
 @lru_cache(maxsize=512)
 def _statements(
-    resource_type: ResourceType, shape: _Shape | None, order: Order | None, *, seeks: str | None
+    resource_type: ResourceType, shape: _Shape | None, order: Order | None, *, seeks: str | None, skips: bool
 ) -> _Statements:
+    """Build the statements of a query. ``skips``: the page does not begin with the first that matches."""
     is_user = resource_type.name == "User"
     table = users if is_user else groups
     condition = filter_sql.condition(resource_type, shape.expression) if shape else None
@@ -171,17 +176,33 @@ def _statements(
     key: ColumnElement[Any] = (
         literal(None) if order is None else filter_sql.sort_key(resource_type, order.path)
     )
-    page = (SELECT_USERS if is_user else SELECT_GROUPS).add_columns(key.label("sort_key")).where(*where)
+    whole = (SELECT_USERS if is_user else SELECT_GROUPS).add_columns(key.label("sort_key"))
+    page = whole.where(*where)
     if seeks is not None:
         page = page.where(_behind(table.c.id, key, order, seeks))
-    page = (
-        page.order_by(*_ordering(table.c.id, key, order))
-        .limit(bindparam("limit"))
-        .offset(bindparam("offset"))
-    )
-    source = users_with_seats if is_user and condition is not None else table
-    count = select(func.count()).select_from(source).where(*where)
-    return _Statements(Prepared(page), Prepared(count), condition)
+    ordering = _ordering(table.c.id, key, order)
+    page = page.order_by(*ordering).limit(bindparam("limit")).offset(bindparam("offset"))
+    if skips:  # of those before the page, no more is read than what they are ordered by
+        seen = _source(table, [*where, key])
+        chosen = select(table.c.id).select_from(seen).where(*where).order_by(*ordering)
+        chosen = chosen.limit(bindparam("limit")).offset(bindparam("offset"))
+        page = whole.where(where[0], table.c.id.in_(chosen)).order_by(*ordering)
+    return _Statements(Prepared(page), Prepared(_total(table, where, condition)), condition)
+
+
+def _total(table: Table, where: Sequence[ColumnElement[bool]], condition: Condition | None) -> Select[Any]:
+    """Return the statement that says how many match; of all that there are, the organization keeps count."""
+    if condition is None:
+        count = organizations.c.user_count if table is users else organizations.c.group_count
+        return select(count).where(organizations.c.id == bindparam("organization_id"))
+    return select(func.count()).select_from(_source(table, where)).where(*where)
+
+
+def _source(table: Table, looked_at: Sequence[ColumnElement[Any]]) -> FromClause:
+    """Return the tables that some clauses look at: the seats are joined only where one asks for them."""
+    parts = (part for clause in looked_at for part in iterate(clause))
+    looks_at_seats = any(getattr(part, "table", None) is assignments for part in parts)
+    return users_with_seats if looks_at_seats else table
 
 
 def _ordering(

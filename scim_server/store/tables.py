@@ -83,6 +83,9 @@ organizations = Table(
     Column("version", BigInteger, nullable=False),
     # Invoices are numbered without gaps, under the lock that every seat change holds.
     Column("invoice_count", BigInteger, nullable=False),
+    # How many there are, so that the total of a list without a filter need not be counted.
+    Column("user_count", BigInteger, nullable=False),
+    Column("group_count", BigInteger, nullable=False),
     # The end of the last period that was billed, and the earliest instant at which anything is due.
     Column("billed_until", Text, nullable=False),
     Column("next_due_at", Instant, nullable=False),
@@ -163,7 +166,8 @@ users = Table(
         ["organization_id"], ["organizations.id"], name="fk_users_organization", ondelete="CASCADE"
     ),
     UniqueConstraint("organization_id", "user_name_key", name="uq_users_user_name"),
-    Index("ix_users_external_id", "organization_id", "external_id"),
+    # The id in an index keeps the order of a list, for which SQLite would rather read everybody.
+    Index("ix_users_external_id", "organization_id", "external_id", "id"),
     Index("ix_users_modified_at", "organization_id", "modified_at"),
     Index(
         "ix_users_owners",
@@ -201,8 +205,8 @@ groups = Table(
         ["organization_id"], ["organizations.id"], name="fk_groups_organization", ondelete="CASCADE"
     ),
     UniqueConstraint("organization_id", "unique_name_key", name="uq_groups_unique_name"),
-    Index("ix_groups_display_name", "organization_id", "display_name_key"),
-    Index("ix_groups_external_id", "organization_id", "external_id"),
+    Index("ix_groups_display_name", "organization_id", "display_name_key", "id"),
+    Index("ix_groups_external_id", "organization_id", "external_id", "id"),
     Index("ix_groups_modified_at", "organization_id", "modified_at"),
 )
 
@@ -301,6 +305,7 @@ assignments = Table(
         sqlite_where=text("override_expires_at IS NOT NULL"),
         postgresql_where=text("override_expires_at IS NOT NULL"),
     ),
+    sqlite_with_rowid=False,
 )
 
 group_mappings = Table(
@@ -445,4 +450,5 @@ events = Table(
     ),
     Index("ix_events_kind", "organization_id", "kind", "id"),
     Index("ix_events_subject", "organization_id", "subject_id", "id"),
+    sqlite_with_rowid=False,
 )

@@ -27,6 +27,8 @@ ROW = {
     "secret": "00",
     "version": 1,
     "invoice_count": 0,
+    "user_count": 0,
+    "group_count": 0,
     "billed_until": "2026-02-01",
     "next_due_at": 0,
     "created_at": 0,

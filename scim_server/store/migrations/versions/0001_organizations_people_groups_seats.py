@@ -51,6 +51,8 @@ def upgrade() -> None:
         sa.Column("secret", sa.Text(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("invoice_count", sa.BigInteger(), nullable=False),
+        sa.Column("user_count", sa.BigInteger(), nullable=False),
+        sa.Column("group_count", sa.BigInteger(), nullable=False),
         sa.Column("billed_until", sa.Text(), nullable=False),
         sa.Column("next_due_at", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -77,6 +79,7 @@ def upgrade() -> None:
             ["organization_id"], ["organizations.id"], name="fk_events_organization", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("organization_id", "id", name="pk_events"),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.create_index("ix_events_kind", ["organization_id", "kind", "id"], unique=False)
@@ -108,8 +111,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("organization_id", "unique_name_key", name="uq_groups_unique_name"),
     )
     with op.batch_alter_table("groups", schema=None) as batch_op:
-        batch_op.create_index("ix_groups_display_name", ["organization_id", "display_name_key"], unique=False)
-        batch_op.create_index("ix_groups_external_id", ["organization_id", "external_id"], unique=False)
+        batch_op.create_index(
+            "ix_groups_display_name", ["organization_id", "display_name_key", "id"], unique=False
+        )
+        batch_op.create_index("ix_groups_external_id", ["organization_id", "external_id", "id"], unique=False)
         batch_op.create_index("ix_groups_modified_at", ["organization_id", "modified_at"], unique=False)
 
     op.create_table(
@@ -269,7 +274,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("organization_id", "user_name_key", name="uq_users_user_name"),
     )
     with op.batch_alter_table("users", schema=None) as batch_op:
-        batch_op.create_index("ix_users_external_id", ["organization_id", "external_id"], unique=False)
+        batch_op.create_index("ix_users_external_id", ["organization_id", "external_id", "id"], unique=False)
         batch_op.create_index(
             "ix_users_invitation_expiry",
             ["organization_id", "invitation_expires_at"],
@@ -314,6 +319,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("organization_id", "member_id", name="pk_assignments"),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("assignments", schema=None) as batch_op:
         batch_op.create_index(
