@@ -8,24 +8,36 @@ is simply the next one that goes out: whoever had it has ended their transaction
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, PoolProxiedConnection
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from scim_server.store.sessions import Session
+
 _PATIENCE_SECONDS = 30
+
+
+class Lent(NamedTuple):
+    """A connection as SQLAlchemy keeps it, and as statements use it."""
+
+    connection: PoolProxiedConnection
+    session: Session
 
 
 class Connections:
     """At most ``most`` connections of an engine, each lent to one transaction at a time."""
 
-    def __init__(self, engine: Engine, most: int) -> None:
+    def __init__(self, engine: Engine, most: int, session_of: Callable[[Any], Session]) -> None:
         self._engine = engine
-        self._idle: SimpleQueue[PoolProxiedConnection] = SimpleQueue()
+        self._session_of = session_of
+        self._idle: SimpleQueue[Lent] = SimpleQueue()
         self._unopened = threading.Semaphore(most)
 
-    def take(self) -> PoolProxiedConnection:
+    def take(self) -> Lent:
         """Return a connection in no transaction. Raises SQLAlchemy's TimeoutError where all stay in use."""
         with suppress(Empty):
             return self._idle.get_nowait()
@@ -36,10 +48,10 @@ class Connections:
         except Empty:
             raise PoolTimeout("All connections of this process stay in use.") from None
 
-    def give_back(self, connection: PoolProxiedConnection) -> None:
+    def give_back(self, lent: Lent) -> None:
         """Keep a connection for the next transaction, unless it was lost meanwhile."""
-        if connection.is_valid:
-            self._idle.put(connection)
+        if lent.connection.is_valid:
+            self._idle.put(lent)
         else:
             self._unopened.release()
 
@@ -47,12 +59,13 @@ class Connections:
         """Close those that wait: where one is lost, so are probably all."""
         with suppress(Empty):
             while True:
-                self._idle.get_nowait().close()
+                self._idle.get_nowait().connection.close()
                 self._unopened.release()
 
-    def _open(self) -> PoolProxiedConnection:
+    def _open(self) -> Lent:
         try:
-            return self._engine.raw_connection()
+            connection = self._engine.raw_connection()
+            return Lent(connection, self._session_of(connection.dbapi_connection))
         except BaseException:
             self._unopened.release()
             raise

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Engine, NullPool, create_engine, event
@@ -18,12 +19,16 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from scim_server.errors import Unavailable
 from scim_server.store.connections import Connections
+from scim_server.store.sessions import PostgresqlSession, SqliteSession
 from scim_server.store.transaction import Transaction
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _ATTEMPTS = 5
+# Every statement finds its rows by an index. A plan that was made while the tables were empty would go on
+# reading them whole, however large they have become, until somebody analyzes them.
+_BY_INDEX = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
 _CACHED_STATEMENTS = 512  # more than this program has
 _RETRIED_STATES = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available
 
@@ -45,7 +50,11 @@ class Database:
     ) -> None:
         self.engine = _engine(url, durability=durability, pgbouncer=pgbouncer)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
-        self._connections = Connections(self.engine, pool_size)
+        self._connections = Connections(
+            self.engine,
+            pool_size,
+            SqliteSession if self.is_sqlite else partial(PostgresqlSession, keeps_statements=not pgbouncer),
+        )
         self._begin = "BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN"
         self._turns = _Turns(self.engine.url.database) if self.is_sqlite else None
 
@@ -184,14 +193,16 @@ def _engine(url: str, *, durability: str, pgbouncer: bool) -> Engine:
         hide_parameters=True,
         connect_args={"prepare_threshold": None} if pgbouncer else {},
     )
-    _configure_postgresql(engine)
+    _configure_postgresql(engine, keeps_settings=not pgbouncer)
     return engine
 
 
-def _configure_postgresql(engine: Engine) -> None:
+def _configure_postgresql(engine: Engine, *, keeps_settings: bool) -> None:
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
         connection.autocommit = True  # transactions begin as this program says
+        if keeps_settings:
+            connection.execute(_BY_INDEX)
 
 
 def _configure_sqlite(engine: Engine, *, synchronous: str) -> None:

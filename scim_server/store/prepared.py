@@ -10,13 +10,25 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from sqlalchemy import Dialect, Insert, Update
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
+
+from scim_server.store.sessions import Session
 
 Parameters = Mapping[str, Any]
 Processor = Callable[[Any], Any]
+
+# Parameters are given by their places, which is what the libraries of both databases take.
+_DIALECTS: Mapping[str, Dialect] = {
+    "sqlite": SQLiteDialect_pysqlite(),
+    "postgresql": PGDialect_psycopg(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]
+}
+_numbers = count(1)
 
 
 class Rows:
@@ -71,27 +83,29 @@ class Prepared:
     ``record`` is the class of the rows, a NamedTuple whose fields are the columns in their order.
     """
 
-    __slots__ = ("_compiled", "_record", "statement")
+    __slots__ = ("_compiled", "_record", "_writes", "statement")
 
     def __init__(self, statement: Any, record: Any = None) -> None:
         self.statement = statement
         self._record = record
+        self._writes = isinstance(statement, Insert | Update)
         self._compiled: dict[Any, _Compiled] = {}
 
-    def run(self, raw: Any, dialect: Dialect, parameters: Parameters | Sequence[Parameters] = ()) -> Rows:
-        """Run the statement on a connection of the driver, for each parameter set where there is a list of them."""
+    def run(self, session: Session, dialect: str, parameters: Parameters | Sequence[Parameters] = ()) -> Rows:
+        """Run the statement in a session of a database, for each parameter set where there is a list of them."""
         if isinstance(parameters, Mapping):
-            return self._for(dialect, parameters).run(raw, parameters)
+            return self._for(dialect, parameters).run(session, parameters)
         first: Parameters = parameters[0] if parameters else {}
         compiled = self._for(dialect, first)
-        return compiled.run_many(raw, parameters) if len(parameters) > 1 else compiled.run(raw, first)
+        return compiled.run_many(session, parameters) if len(parameters) > 1 else compiled.run(session, first)
 
-    def _for(self, dialect: Dialect, parameters: Parameters) -> _Compiled:
-        writes = isinstance(self.statement, Insert | Update)
-        key = (dialect.name, *parameters) if writes else dialect.name
+    def _for(self, dialect: str, parameters: Parameters) -> _Compiled:
+        key = (dialect, *parameters) if self._writes else dialect
         found = self._compiled.get(key)
         if found is None:
-            found = self._compiled[key] = _compile(self.statement, self._record, dialect, parameters)
+            found = self._compiled[key] = _compile(
+                self.statement, self._record, _DIALECTS[dialect], parameters
+            )
         return found
 
 
@@ -99,33 +113,31 @@ class Prepared:
 class _Compiled:
     """A statement as one database reads it.
 
-    ``names``: the parameters in the order of their places, None where they are given by name.
+    ``names``: the parameters in the order of their places; ``fixed`` those that never change.
     """
 
+    name: str
     sql: str
-    names: tuple[str, ...] | None
+    names: tuple[str, ...]
     fixed: Mapping[str, Any]
     into: tuple[tuple[str, Processor], ...]
     fields: tuple[str, ...]
     make: Callable[[Any], Any]
     out_of: tuple[tuple[int, Processor], ...]
 
-    def run(self, raw: Any, parameters: Parameters) -> Rows:
-        cursor = raw.execute(self.sql, self._bound(parameters))
-        rows = self._rows(cursor.fetchall()) if self.fields else []
-        return Rows(rows, self.fields, cursor.rowcount)
+    def run(self, session: Session, parameters: Parameters) -> Rows:
+        fetched, count = session.run(self, self._bound(parameters))
+        return Rows(self._rows(fetched), self.fields, count)
 
-    def run_many(self, raw: Any, parameters: Sequence[Parameters]) -> Rows:
-        cursor = raw.cursor()
-        cursor.executemany(self.sql, [self._bound(each) for each in parameters])
-        return Rows([], (), cursor.rowcount)
+    def run_many(self, session: Session, parameters: Sequence[Parameters]) -> Rows:
+        return Rows([], (), session.run_many(self, [self._bound(each) for each in parameters]))
 
-    def _bound(self, parameters: Parameters) -> Any:
+    def _bound(self, parameters: Parameters) -> list[Any]:
         if self.fixed or self.into:
             parameters = {**self.fixed, **parameters}
             for name, process in self.into:
                 parameters[name] = process(parameters[name])
-        return parameters if self.names is None else [parameters[name] for name in self.names]
+        return [parameters[name] for name in self.names]
 
     def _rows(self, fetched: list[Any]) -> list[Any]:
         make = self.make
@@ -151,8 +163,9 @@ def _compile(statement: Any, record: Any, dialect: Dialect, parameters: Paramete
     out_of = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in returned]
     fields = tuple(str(column.key) for column in returned)
     return _Compiled(
+        name=f"statement_{next(_numbers)}",
         sql=compiled.string,
-        names=tuple(compiled.positiontup) if compiled.positional else None,
+        names=tuple(compiled.positiontup),
         fixed={name: bind.effective_value for name, bind in binds.items() if not bind.required},
         into=tuple((name, process) for name, process in into.items() if process is not None),
         fields=fields,

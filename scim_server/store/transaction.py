@@ -20,7 +20,7 @@ class Transaction:
     SQLAlchemy connection over the same transaction, which is made when it is first needed.
     """
 
-    __slots__ = ("_connection", "_connections", "_engine", "_lent", "dialect", "raw")
+    __slots__ = ("_connection", "_connections", "_engine", "_lent", "_session", "dialect", "raw")
 
     def __init__(self, engine: Engine, connections: Connections) -> None:
         self._engine = engine
@@ -31,13 +31,14 @@ class Transaction:
             self._lent = connections.take()
         except self.dialect.loaded_dbapi.Error as error:
             raise _as_sqlalchemy(error, self.dialect, is_lost=False) from error
-        self.raw: Any = self._lent.dbapi_connection
+        self._session = self._lent.session
+        self.raw: Any = self._lent.connection.dbapi_connection
 
     @property
     def connection(self) -> Connection:
         """The transaction as SQLAlchemy sees it."""
         if self._connection is None:
-            self._connection = Connection(self._engine, self._lent)
+            self._connection = Connection(self._engine, self._lent.connection)
         return self._connection
 
     def execute(self, statement: Any, parameters: Parameters | Sequence[Parameters] = ()) -> Any:
@@ -45,7 +46,7 @@ class Transaction:
         if not isinstance(statement, Prepared):
             return self.connection.execute(statement, parameters or None)
         try:
-            return statement.run(self.raw, self.dialect, parameters)
+            return statement.run(self._session, self.dialect.name, parameters)
         except self.dialect.loaded_dbapi.Error as error:
             raise self.translated(error) from error
 
@@ -67,27 +68,27 @@ class Transaction:
         """Return an error of the driver as SQLAlchemy names it; a connection that is lost is not used again."""
         is_lost = self.dialect.is_disconnect(error, self.raw, None)
         if is_lost:
-            self._lent.invalidate(error)
+            self._lent.connection.invalidate(error)
             self._connections.forget_idle()
         return _as_sqlalchemy(error, self.dialect, is_lost=is_lost)
 
-    def say(self, statement: str) -> None:
-        """Run a statement about transactions, in the words of the database."""
+    def say(self, command: str) -> None:
+        """Run a command about transactions, in the words of the database."""
         try:
-            self.raw.execute(statement)
+            self._session.say(command)
         except self.dialect.loaded_dbapi.Error as error:
             raise self.translated(error) from error
 
     def commit(self) -> None:
         try:
-            self.raw.commit()
+            self._session.commit()
         except self.dialect.loaded_dbapi.Error as error:
             raise self.translated(error) from error
 
     def rollback(self) -> None:
         """Undo everything; a connection that is lost has nothing left to undo."""
         with suppress(self.dialect.loaded_dbapi.Error):
-            self.raw.rollback()
+            self._session.rollback()
 
     def close(self) -> None:
         """Give the connection to the next transaction; this one has been ended."""
