@@ -17,7 +17,7 @@ from scim_server.errors import InvalidPath, InvalidSyntax, InvalidValue, NoTarge
 from scim_server.errors import Mutability as MutabilityError
 from scim_server.scim import dialects, elements, filters
 from scim_server.scim.attributes import Attribute, Mutability, ResourceType, Schema
-from scim_server.scim.dialects import ClientSettings, Note, PatchUnmatchedFilter, UnknownAttributes
+from scim_server.scim.dialects import ClientSettings, Note, PatchUnmatchedFilter
 from scim_server.scim.filters import And, Comparison, Expression, Operator, Or, PatchPath
 from scim_server.scim.matching import matches_element
 from scim_server.scim.paths import AttributePath
@@ -156,7 +156,7 @@ class _Patch:
         self.settings = settings
         self.note = note
         self.select = select
-        self.reader = Reader(settings, note, resource_type.relation)
+        self.reader = Reader(settings, note, resource_type.relation, InvalidValue)
         self.relation = RelationChange()
         self.touches_relation = False
         self.work = 0
@@ -182,9 +182,7 @@ class _Patch:
             try:
                 path = filters.parse_path(name, self.resource_type, lenient=self.settings.lenient)
             except InvalidPath:
-                if self.settings.unknown_attributes is UnknownAttributes.REJECT:
-                    raise
-                self.note("unknown_attribute_ignored")
+                self.reader.unknown(name)
                 continue
             if self.settings.lenient and self.is_read_only(path.path):
                 self.note("read_only_attribute_ignored")
@@ -197,9 +195,7 @@ class _Patch:
             assert path.extension is not None
             self.whole_extension(path.extension, operation)
         elif path.extension is None and path.attribute.key == "schemas":
-            if operation.op == "remove" and not self.settings.lenient:
-                raise MutabilityError("schemas is required and cannot be removed.")
-            self.note("schemas_ignored")  # they are derived from what is there
+            self.at_schemas(path.attribute, operation)
         elif self.is_read_only(path):
             raise MutabilityError(f"{path} is read-only.")
         elif path.extension is None and path.attribute.key == self.resource_type.relation:
@@ -208,6 +204,17 @@ class _Patch:
             self.at_values(target, operation)
         else:
             self.at_single_value(target, operation)
+
+    def at_schemas(self, attribute: Attribute, operation: Operation) -> None:
+        """They are derived from what is there; a strict client may not ask for what cannot be (RFC 7643 §3)."""
+        if not self.settings.lenient:
+            if operation.op == "remove" or not operation.value:
+                raise MutabilityError("schemas is required and cannot be removed.")
+            listed = self.reader.value(attribute, operation.value, "schemas")
+            unknown = {urn.lower() for urn in listed} - {schema.key for schema in self.resource_type.schemas}
+            if unknown:
+                raise InvalidValue(f"{min(unknown)[:100]} is no schema of {self.resource_type.name}.")
+        self.note("schemas_ignored")
 
     def is_read_only(self, path: AttributePath) -> bool:
         if path.attribute is None:
@@ -254,9 +261,10 @@ class _Patch:
         if path.sub is not None:
             element = dict(current or {})
             self.set_sub_attribute(element, path, operation)
+            self.changeable(path, attribute, current, element)
             self.put(holder, attribute, element)
         elif operation.op == "remove":
-            self.removable(path, attribute)
+            self.changeable(path, attribute, current, None)
             if path.extension is None and attribute.key == "active":
                 holder[attribute.name] = False  # nobody goes on by a misunderstanding
             else:
@@ -281,6 +289,9 @@ class _Patch:
             for name, item in value.items():
                 sub = attribute.by_key.get(name.lower())
                 if item is None and sub is not None:
+                    self.changeable(
+                        AttributePath(path.extension, attribute, sub), sub, element.get(sub.name), None
+                    )
                     element.pop(sub.name, None)
             read = element
         self.changeable(path, attribute, current, read)
@@ -290,7 +301,7 @@ class _Patch:
         sub = path.sub
         assert sub is not None
         if operation.op == "remove":
-            self.removable(path, sub)
+            self.changeable(path, sub, element.get(sub.name), None)
             element.pop(sub.name, None)
             return
         read = self.reader.value(sub, operation.value, str(path))
@@ -298,7 +309,7 @@ class _Patch:
         self.put(element, sub, read)
 
     def put(self, holder: Json, attribute: Attribute, value: Any) -> None:
-        if value is None or value in ({}, []):
+        if _is_unassigned(value):
             holder.pop(attribute.name, None)
         else:
             holder[attribute.name] = value
@@ -325,7 +336,7 @@ class _Patch:
             changed = self.without_listed(values, path, attribute, operation)
         if len(changed) > MAX_VALUES:
             raise InvalidValue(f"{path} would have more than {MAX_VALUES} values.")
-        self.changeable(path, attribute, values or None, changed or None)
+        self.changeable(path, attribute, values or None, changed)
         self.put(holder, attribute, changed)
 
     def added_values(
@@ -351,7 +362,6 @@ class _Patch:
         self, values: list[Any], path: AttributePath, attribute: Attribute, operation: Operation
     ) -> list[Any]:
         """A value list in ``remove`` names which to remove (Entra's old form); without one all go."""
-        self.removable(path, attribute)
         if not operation.has_value or operation.value is None:
             return []
         listed = self.reader.value(attribute, _as_list(operation.value), str(path)) or []
@@ -368,12 +378,13 @@ class _Patch:
         path, attribute = target.path, target.path.attribute
         assert attribute is not None
         if operation.op == "remove" and path.sub is None:
-            self.removable(path, attribute)
             return [value for number, value in enumerate(values) if number not in set(matched)]
         changed = list(values)
         for number in matched:
             changed[number] = self.changed_element(changed[number], path, attribute, operation)
-        return self.primary_moved(values, [value for value in changed if value], set(matched), changed)
+        return self.primary_moved(
+            values, [value for value in changed if not _is_unassigned(value)], set(matched), changed
+        )
 
     def changed_element(
         self, element: Any, path: AttributePath, attribute: Attribute, operation: Operation
@@ -388,7 +399,7 @@ class _Patch:
             value = value[0]
         read = self.reader.single(attribute, value, str(path))
         if operation.op == "add" and attribute.is_complex:
-            return {**element, **(read or {})}
+            return elements.completed(attribute, element, read or {})
         return read
 
     def primary_moved(
@@ -427,7 +438,7 @@ class _Patch:
         )
         if dialects.is_primary(element):
             values = without_primary(values)
-        return [*values, element] if element else values
+        return values if _is_unassigned(element) else [*values, element]
 
     # -- the relation
 
@@ -471,9 +482,12 @@ class _Patch:
         self.relation.add(self.related(attribute, value))
 
     def ids_that_match(self, expression: Expression, *, must_be_there: bool) -> set[str]:
-        """Return who matches; ``value eq`` names its members itself, so that nothing has to be read."""
+        """Return who matches; ``value eq`` names its members itself, so that nothing has to be read.
+
+        One who is named and is no member is removed without an error (RFC 7644 §3.5.2.2).
+        """
         named = named_values(expression)
-        if named is not None and self.settings.lenient and not must_be_there:
+        if named is not None and not must_be_there:
             return named
         if self.select is None:
             raise InvalidPath("This filter on members cannot be answered here.")
@@ -494,14 +508,10 @@ class _Patch:
 
     # -- what may be changed
 
-    def removable(self, path: AttributePath, attribute: Attribute) -> None:
-        """What is required or immutable cannot be removed (RFC 7644 §3.5.2.2)."""
-        if attribute.required or attribute.mutability is Mutability.IMMUTABLE:
-            raise MutabilityError(
-                f"{path} is {'required' if attribute.required else 'immutable'} and cannot be removed."
-            )
-
     def changeable(self, path: AttributePath, attribute: Attribute, before: Any, after: Any) -> None:
+        """What is required cannot become unassigned, what is immutable keeps its value (RFC 7644 §3.5.2)."""
+        if attribute.required and _is_unassigned(after):
+            raise MutabilityError(f"{path} is required and cannot be removed.")
         if attribute.mutability is Mutability.IMMUTABLE and before is not None and after != before:
             raise MutabilityError(f"{path} cannot be changed once it has a value.")
 
@@ -541,6 +551,11 @@ def named_values(expression: Expression) -> set[str] | None:
 def without_primary(values: list[Any]) -> list[Any]:
     """Return the values with none of them primary."""
     return [_not_primary(value) for value in values]
+
+
+def _is_unassigned(value: Any) -> bool:
+    """null, no values and no sub-attributes are the same as nothing (RFC 7643 §2.5); false and 0 are values."""
+    return value is None or value in ({}, [])
 
 
 def _not_primary(value: Any) -> Any:
