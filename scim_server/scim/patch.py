@@ -282,6 +282,7 @@ class _Patch:
         """Set a value; sub-attributes that a complex one does not name stay (RFC 7644 §3.5.2.1, §3.5.2.3)."""
         if attribute.key == "active" and value is None:
             raise InvalidValue("active must be true or false.")
+        value = self.reader.lenient("single_value_as_list", value)
         read = self.reader.value(attribute, value, str(path))
         current = holder.get(attribute.name)
         if attribute.is_complex and isinstance(value, dict):

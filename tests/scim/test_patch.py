@@ -276,6 +276,14 @@ def test_an_unknown_attribute_in_a_value_makes_the_value_wrong_for_a_strict_clie
     assert "nosuch" not in json.dumps(apply(before, operation))
 
 
+def test_a_complex_value_in_a_list_of_one_leaves_alone_what_it_does_not_name():
+    before = user(name={"givenName": "Ada", "familyName": "King"})
+
+    after = apply(before, {"op": "replace", "path": "name", "value": [{"familyName": "Lovelace"}]})
+
+    assert after["name"] == {"givenName": "Ada", "familyName": "Lovelace"}
+
+
 @pytest.mark.parametrize(
     ("operation", "error"),
     [
