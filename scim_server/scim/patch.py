@@ -265,10 +265,9 @@ class _Patch:
             self.put(holder, attribute, element)
         elif operation.op == "remove":
             self.changeable(path, attribute, current, None)
-            if path.extension is None and attribute.key == "active":
-                holder[attribute.name] = False  # nobody goes on by a misunderstanding
-            else:
-                holder.pop(attribute.name, None)
+            holder.pop(attribute.name, None)
+            if path.extension is None and attribute.key == "active" and self.settings.lenient:
+                holder[attribute.name] = False  # that nobody goes on is said, lest absence be taken for true
         else:
             self.set_single_value(holder, path, attribute, operation.value)
 

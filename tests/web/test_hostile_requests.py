@@ -218,6 +218,15 @@ def test_whoever_loses_active_is_not_active_and_that_is_shown(scim, user):
     assert body_of(changed)["active"] is False
 
 
+def test_to_a_strict_client_active_is_unassigned_once_it_is_removed(scim, strict, owner, user):
+    """RFC 7644 §3.5.2.2; the person is not active all the same."""
+    changed = strict.patch(f"/Users/{user['id']}", {"op": "remove", "path": "active"})
+
+    assert "active" not in body_of(changed)
+    assert body_of(scim.get("/Users?filter=active eq true"))["totalResults"] == 0
+    assert body_of(owner.get(f"/members/{user['id']}"))["status"] == "suspended"
+
+
 @pytest.mark.parametrize(
     "members",
     [[{"type": "User"}], [{"$ref": "x"}], [{"value": None, "type": "User"}], [{}], [{"display": "x"}]],
