@@ -33,7 +33,7 @@ _OPERATION = {"op": "op", "path": "path", "value": "value"}
 _OPS = ("add", "remove", "replace")
 _MISSING: Any = object()
 
-Select = Callable[[Expression, Collection[str]], set[str]]
+Related = Callable[[Collection[str]], list[Json]]
 
 
 @dataclass(slots=True)
@@ -90,15 +90,15 @@ def apply(
     body: Json,
     settings: ClientSettings,
     note: Note,
-    select: Select | None = None,
+    related: Related | None = None,
 ) -> Patched:
     """Return what a PatchOp makes of a document.
 
-    ``select`` answers a value filter on the relation: the ids among those stored and those
-    added so far whose elements match. Raises InvalidSyntax, InvalidPath, InvalidFilter,
-    InvalidValue, Mutability, NoTarget, TooMany.
+    ``related`` returns the elements of the relation, those stored and those of the ids that were
+    added so far; it is called for a value filter that does not name ids itself. Raises InvalidSyntax,
+    InvalidPath, InvalidFilter, InvalidValue, Mutability, NoTarget, TooMany.
     """
-    patch = _Patch(resource_type, orjson.loads(orjson.dumps(document)), settings, note, select)
+    patch = _Patch(resource_type, orjson.loads(orjson.dumps(document)), settings, note, related)
     for operation in operations_of(body, settings):
         patch.operate(operation)
     check_immutable(resource_type.attributes, document, patch.document)
@@ -149,13 +149,13 @@ class _Patch:
         document: Json,
         settings: ClientSettings,
         note: Note,
-        select: Select | None,
+        related: Related | None,
     ) -> None:
         self.resource_type = resource_type
         self.document = document
         self.settings = settings
         self.note = note
-        self.select = select
+        self.related = related
         self.reader = Reader(settings, note, resource_type.relation, InvalidValue)
         self.relation = RelationChange()
         self.touches_relation = False
@@ -321,9 +321,8 @@ class _Patch:
         assert attribute is not None
         holder = self.holder(path)
         values: list[Any] = holder.get(attribute.name, [])
+        self.refuse_too_much_work()
         self.work += len(values)
-        if self.work > MAX_WORK:
-            raise TooMany(f"The operations look through more than {MAX_WORK} values; send several requests.")
         if target.filter is not None:
             changed = self.matching_values(values, target, target.filter, operation)
         elif path.sub is not None:
@@ -451,15 +450,15 @@ class _Patch:
         if target.filter is not None:
             self.matching_members(target.filter, path, attribute, operation)
         elif operation.op == "add":
-            self.relation.add(self.related(attribute, operation.value))
+            self.relation.add(self.members(attribute, operation.value))
         elif operation.op == "replace":
-            members = self.related(attribute, operation.value)
+            members = self.members(attribute, operation.value)
             self.relation.clear()
             self.relation.add(members)
         elif not operation.has_value or operation.value is None:
             self.relation.clear()
         else:
-            self.relation.remove([member["value"] for member in self.related(attribute, operation.value)])
+            self.relation.remove([member["value"] for member in self.members(attribute, operation.value)])
 
     def matching_members(
         self, expression: Expression, path: AttributePath, attribute: Attribute, operation: Operation
@@ -479,7 +478,7 @@ class _Patch:
         if operation.op == "replace":
             self.relation.remove(ids)
         value = operation.value if operation.value is not None else equal_parts(expression)
-        self.relation.add(self.related(attribute, value))
+        self.relation.add(self.members(attribute, value))
 
     def ids_that_match(self, expression: Expression, *, must_be_there: bool) -> set[str]:
         """Return who matches; ``value eq`` names its members itself, so that nothing has to be read.
@@ -489,12 +488,15 @@ class _Patch:
         named = named_values(expression)
         if named is not None and not must_be_there:
             return named
-        if self.select is None:
+        if self.related is None:
             raise InvalidPath("This filter on members cannot be answered here.")
+        self.refuse_too_much_work()
+        present = self.related(self.relation.added.keys())
+        self.work += len(present)
         return {
-            identifier
-            for identifier in self.select(expression, self.relation.added.keys())
-            if self.is_present(identifier)
+            element["value"]
+            for element in present
+            if self.is_present(element["value"]) and matches_element(expression, element)
         }
 
     def is_present(self, identifier: str) -> bool:
@@ -503,8 +505,13 @@ class _Patch:
             return True
         return not self.relation.cleared and identifier not in self.relation.removed
 
-    def related(self, attribute: Attribute, value: Any) -> list[Json]:
+    def members(self, attribute: Attribute, value: Any) -> list[Json]:
         return self.reader.value(attribute, _as_list(value), attribute.name) or []
+
+    def refuse_too_much_work(self) -> None:
+        """Raise TooMany where the operations so far looked through as many values as all of them may."""
+        if self.work > MAX_WORK:
+            raise TooMany(f"The operations look through more than {MAX_WORK} values; send several requests.")
 
     # -- what may be changed
 

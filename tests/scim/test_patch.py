@@ -16,7 +16,6 @@ from scim_server.scim import patch, validation
 from scim_server.scim.attributes import Attribute, Schema, Type
 from scim_server.scim.attributes import Mutability as Characteristic
 from scim_server.scim.dialects import INTEROP, STRICT
-from scim_server.scim.matching import matches_element
 from scim_server.scim.schemas import (
     ENTERPRISE_URN,
     GROUP,
@@ -54,11 +53,10 @@ def patched(resource_type: Any, resource: Any, body: Any, settings: Any) -> dict
     document = validation.for_creation(resource_type, resource, settings, ignore)
     members = document.pop("members", [])
 
-    def select(expression: Any, added: Any) -> set[str]:
-        candidates = [*members, *({"value": identifier} for identifier in added)]
-        return {member["value"] for member in candidates if matches_element(expression, member)}
+    def related(added: Any) -> list[dict[str, Any]]:
+        return [*members, *({"value": identifier} for identifier in added)]
 
-    result = patch.apply(resource_type, document, body, settings, ignore, select)
+    result = patch.apply(resource_type, document, body, settings, ignore, related)
     change = result.relation or patch.RelationChange()
     stay = [m["value"] for m in members if not change.cleared and m["value"] not in change.removed]
     ids = dict.fromkeys([*stay, *change.added])
@@ -109,6 +107,21 @@ def test_operations_beyond_the_limit_are_refused():
 
     with pytest.raises(TooMany):
         apply(user(), *operations)
+
+
+def test_filters_on_members_look_through_a_bounded_number_of_them():
+    members = [{"value": str(number)} for number in range(60_000)]
+    body = {
+        "schemas": [patch.PATCH_OP],
+        "Operations": [{"op": "remove", "path": 'members[value sw "x"]'}] * 3,
+    }
+    group = {"schemas": [GROUP_URN], "displayName": "g"}
+
+    patch.apply(
+        GROUP, group, {**body, "Operations": body["Operations"][:2]}, INTEROP, ignore, lambda _: members
+    )
+    with pytest.raises(TooMany):
+        patch.apply(GROUP, group, body, INTEROP, ignore, lambda _: members)
 
 
 def test_a_required_attribute_cannot_be_emptied():
