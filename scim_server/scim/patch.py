@@ -388,7 +388,10 @@ class _Patch:
     def changed_element(
         self, element: Any, path: AttributePath, attribute: Attribute, operation: Operation
     ) -> Any:
-        """Return an element after an operation: a sub-attribute set, the whole replaced, or added to."""
+        """Return an element after an operation: a sub-attribute set, the whole replaced, or added to.
+
+        What a lenient client writes as a text stands for the sub-attribute ``value``; the others stay.
+        """
         if path.sub is not None:
             element = dict(element)
             self.set_sub_attribute(element, path, operation)
@@ -397,7 +400,7 @@ class _Patch:
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
         read = self.reader.single(attribute, value, str(path))
-        if operation.op == "add" and attribute.is_complex:
+        if attribute.is_complex and (operation.op == "add" or isinstance(value, str)):
             return elements.completed(attribute, element, read or {})
         return read
 

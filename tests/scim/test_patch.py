@@ -297,6 +297,17 @@ def test_a_complex_value_in_a_list_of_one_leaves_alone_what_it_does_not_name():
     assert after["name"] == {"givenName": "Ada", "familyName": "Lovelace"}
 
 
+def test_a_text_in_the_place_of_a_complex_value_is_its_value():
+    before = user(emails=[{"value": "old@b.c", "type": "work", "primary": True}])
+    path = 'emails[type eq "work"]'
+
+    after = apply(before, {"op": "replace", "path": path, "value": "new@b.c"})
+
+    assert after["emails"] == [{"value": "new@b.c", "type": "work", "primary": True}]
+    with pytest.raises(InvalidValue):
+        apply(before, {"op": "replace", "path": path, "value": "new@b.c"}, settings=STRICT)
+
+
 @pytest.mark.parametrize(
     ("operation", "error"),
     [

@@ -113,6 +113,7 @@ CHANGES: list[tuple[list[dict[str, Any]], dict[str, Any]]] = [
     ([remove('emails[type eq "home"].value')], {"emails": [WORK, {"type": "home"}]}),
     ([replace('emails[type eq "home"].value', "c@d.e")], {"emails": [WORK, {**HOME, "value": "c@d.e"}]}),
     ([replace('emails[type eq "home"]', {"value": "c@d.e"})], {"emails": [WORK, {"value": "c@d.e"}]}),
+    ([replace('emails[type eq "home"]', None)], {"emails": [WORK]}),
     ([add('emails[type eq "home"]', {"display": "D"})], {"emails": [WORK, {**HOME, "display": "D"}]}),
     ([add('emails[type eq "home"].display', "D")], {"emails": [WORK, {**HOME, "display": "D"}]}),
     (
