@@ -22,11 +22,11 @@ def comparable(attribute: Attribute, value: Any) -> Any:
 
 
 def identity(attribute: Attribute, element: Any) -> Any:
-    """Return what two elements share that mean the same: type and value, or all where there is no value."""
+    """Return what two elements share that mean the same: type and value, or all but ``primary`` without a value."""
     seen = comparable(attribute, element)
     if not isinstance(seen, dict):
         return seen
-    names = _WHAT_COUNTS if "value" in seen else sorted(seen)
+    names = _WHAT_COUNTS if "value" in seen else sorted(seen.keys() - {"primary"})
     return tuple((name, repr(seen.get(name))) for name in names)
 
 

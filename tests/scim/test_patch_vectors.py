@@ -145,6 +145,10 @@ CHANGES: list[tuple[list[dict[str, Any]], dict[str, Any]]] = [
         [replace('addresses[type eq "home"]', {"country": "FR", "primary": True})],
         {"addresses": [OFFICE | NOT_PRIMARY, {"country": "FR", "primary": True}]},
     ),
+    (
+        [add("addresses", [{**FLAT, "primary": True}])],
+        {"addresses": [OFFICE | NOT_PRIMARY, {**FLAT, "primary": True}]},
+    ),
     ([replace('emails[type eq "work"].primary', False)], {"emails": [WORK | NOT_PRIMARY, HOME]}),
     ([replace("emails[primary eq true].primary", True)], {}),
     # extensions
