@@ -16,8 +16,6 @@ from scim_server.scim import patch as patching
 from scim_server.scim import validation
 from scim_server.scim.conditions import Preconditions, require
 from scim_server.scim.dialects import UnknownMember
-from scim_server.scim.filters import Expression
-from scim_server.scim.matching import matches_element
 from scim_server.scim.patch import RelationChange
 from scim_server.scim.projection import Projection
 from scim_server.scim.values import Json
@@ -101,10 +99,10 @@ def patch(
     require(preconditions, record.version)
     before = record.as_json()
 
-    def select(expression: Expression, added: Collection[str]) -> set[str]:
-        return _members_that_match(tx, call, group_id, expression, added)
+    def related(added: Collection[str]) -> list[Json]:
+        return _members_and(tx, call, group_id, added)
 
-    patched = patching.apply(call.group_type, before, body, call.client, call.note, select)
+    patched = patching.apply(call.group_type, before, body, call.client, call.note, related)
     return _change(tx, call, record, before, patched.document, patched.relation, projection)
 
 
@@ -229,20 +227,14 @@ def _add(tx: Transaction, call: Call, group_id: str, ids: Sequence[str]) -> Diff
     return Difference(joined=joined, skipped=len(unknown))
 
 
-def _members_that_match(
-    tx: Transaction, call: Call, group_id: str, expression: Expression, added: Collection[str]
-) -> set[str]:
-    """Answer a value filter on members other than ``value eq``: the one case in which they are read."""
+def _members_and(tx: Transaction, call: Call, group_id: str, added: Collection[str]) -> list[Json]:
+    """Return the members and those who are to be some, for a value filter: the one case in which they are read."""
     known = store.known_members(tx, call.organization_id, added) if added else {}
-    candidates = [
+    members = [
         *store.members(tx, call.organization_id, group_id),
         *(Membership(member_id, kind) for member_id, kind in known.items()),
     ]
-    return {
-        member.member_id
-        for member in candidates
-        if matches_element(expression, representation.member_reference(call, member))
-    }
+    return [representation.member_reference(call, member) for member in members]
 
 
 def _changed(group_id: str, changed: tuple[str, ...], difference: Difference) -> GroupChanged:

@@ -8,6 +8,8 @@ begin again.
 
 from __future__ import annotations
 
+from unicodedata import category, normalize
+
 from argon2 import PasswordHasher
 
 from scim_server.call import Call
@@ -39,4 +41,10 @@ def hash_of(call: Call, password: str | None) -> str | None:
 
 def hash_for(call: Call, needed: NeedsHash) -> None:
     """Hash a password outside of any transaction, for the operation that asked for it."""
-    call.password_hashes[needed.password] = _hasher.hash(needed.password)
+    call.password_hashes[needed.password] = _hasher.hash(_prepared(needed.password))
+
+
+def _prepared(password: str) -> str:
+    """Return a password as keyboards may differ in spelling it: RFC 7613 §4.2.2 (RFC 7644 §7.8)."""
+    spaced = "".join(" " if category(character) == "Zs" else character for character in password)
+    return normalize("NFC", spaced)

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from scim_server.errors import InvalidSetting
-from scim_server.scim.attributes import Attribute, Type
+from scim_server.scim.attributes import Attribute
 from scim_server.scim.values import Json
 
 Note = Callable[[str], None]
@@ -190,6 +190,3 @@ def lower_case_members(message: Json, names: Mapping[str, str]) -> Json:
     ``names`` maps the lower-case name of a member to the one that the RFC gives it.
     """
     return {names.get(key.lower(), key): value for key, value in message.items()}
-
-
-SINGLE_TEXT_TYPES = frozenset({Type.STRING, Type.REFERENCE, Type.BINARY})

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scim_server.scim.attributes import Attribute
-from scim_server.scim.values import fold
+from scim_server.scim.values import Json, fold
 
 _WHAT_COUNTS = ("type", "value")
 
@@ -22,11 +22,11 @@ def comparable(attribute: Attribute, value: Any) -> Any:
 
 
 def identity(attribute: Attribute, element: Any) -> Any:
-    """Return what two elements share that mean the same: type and value, or all where there is no value."""
+    """Return what two elements share that mean the same: type and value, or all but ``primary`` without a value."""
     seen = comparable(attribute, element)
     if not isinstance(seen, dict):
         return seen
-    names = _WHAT_COUNTS if "value" in seen else sorted(seen)
+    names = _WHAT_COUNTS if "value" in seen else sorted(seen.keys() - {"primary"})
     return tuple((name, repr(seen.get(name))) for name in names)
 
 
@@ -41,8 +41,14 @@ def merged(attribute: Attribute, present: Sequence[Any], added: Sequence[Any]) -
             places[key] = len(result)
             result.append(element)
         elif isinstance(element, dict):
-            result[place] = {**result[place], **element}
+            result[place] = completed(attribute, result[place], element)
     return result
+
+
+def completed(attribute: Attribute, present: Json, added: Json) -> Json:
+    """Return a complex value with what another one says; what means the same already stays as it is."""
+    had, has = comparable(attribute, present), comparable(attribute, added)
+    return {**present, **{name: item for name, item in added.items() if has[name] != had.get(name)}}
 
 
 def names(attribute: Attribute, named: Any, element: Any) -> bool:

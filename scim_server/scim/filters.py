@@ -406,7 +406,7 @@ class _Tokens:
         if known in _WORDS:
             value = _Literal(_WORDS[known], word)
             return self.token(known.upper(), value, self.at + len(word)), self.connective
-        if not self.lenient:
+        if not self.lenient or word.startswith("'"):
             raise InvalidFilter(
                 f"The value {shortened(word)} at position {self.at} must stand in double quotes."
             )

@@ -19,12 +19,12 @@ _UNSAFE = re.compile("[\x00\ud800-\udfff]")
 def load_object(data: bytes) -> Json:
     """Return the JSON object that a request body is.
 
-    Refused with InvalidSyntax: anything but one object in UTF-8; a member name that occurs
-    twice, in another letter case too; NaN, Infinity and numbers beyond 64 bits; NUL and lone
-    surrogates; more than 32 levels.
+    A byte order mark is skipped (RFC 8259 §8.1). Refused with InvalidSyntax: anything but one
+    object in UTF-8; a member name that occurs twice, in another letter case too; NaN, Infinity
+    and numbers beyond 64 bits; NUL and lone surrogates; more than 32 levels.
     """
     try:
-        text = data.decode()
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidSyntax("The body is not UTF-8.") from error
     if _deeper_than(text, MAX_DEPTH):

@@ -115,10 +115,13 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _is_assigned(value: Any) -> bool:
-    """Empty is the same as absent (RFC 7643 §2.5); a complex value counts by what is in it."""
+    """Empty is the same as absent: null, a list (RFC 7643 §2.5), a text (RFC 7644 §3.4.2.2, table 3).
+
+    A complex value counts by what is in it.
+    """
     if isinstance(value, dict):
-        return any(_is_assigned(item) for item in value.values())
-    return value is not None and value != []
+        return any(item not in (None, [], {}) for item in value.values())
+    return value not in (None, "", [])
 
 
 def _ordered(relation: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:

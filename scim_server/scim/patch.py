@@ -17,7 +17,7 @@ from scim_server.errors import InvalidPath, InvalidSyntax, InvalidValue, NoTarge
 from scim_server.errors import Mutability as MutabilityError
 from scim_server.scim import dialects, elements, filters
 from scim_server.scim.attributes import Attribute, Mutability, ResourceType, Schema
-from scim_server.scim.dialects import ClientSettings, Note, PatchUnmatchedFilter, UnknownAttributes
+from scim_server.scim.dialects import ClientSettings, Note, PatchUnmatchedFilter
 from scim_server.scim.filters import And, Comparison, Expression, Operator, Or, PatchPath
 from scim_server.scim.matching import matches_element
 from scim_server.scim.paths import AttributePath
@@ -33,7 +33,7 @@ _OPERATION = {"op": "op", "path": "path", "value": "value"}
 _OPS = ("add", "remove", "replace")
 _MISSING: Any = object()
 
-Select = Callable[[Expression, Collection[str]], set[str]]
+Related = Callable[[Collection[str]], list[Json]]
 
 
 @dataclass(slots=True)
@@ -90,15 +90,15 @@ def apply(
     body: Json,
     settings: ClientSettings,
     note: Note,
-    select: Select | None = None,
+    related: Related | None = None,
 ) -> Patched:
     """Return what a PatchOp makes of a document.
 
-    ``select`` answers a value filter on the relation: the ids among those stored and those
-    added so far whose elements match. Raises InvalidSyntax, InvalidPath, InvalidFilter,
-    InvalidValue, Mutability, NoTarget, TooMany.
+    ``related`` returns the elements of the relation, those stored and those of the ids that were
+    added so far; it is called for a value filter that does not name ids itself. Raises InvalidSyntax,
+    InvalidPath, InvalidFilter, InvalidValue, Mutability, NoTarget, TooMany.
     """
-    patch = _Patch(resource_type, orjson.loads(orjson.dumps(document)), settings, note, select)
+    patch = _Patch(resource_type, orjson.loads(orjson.dumps(document)), settings, note, related)
     for operation in operations_of(body, settings):
         patch.operate(operation)
     check_immutable(resource_type.attributes, document, patch.document)
@@ -149,14 +149,14 @@ class _Patch:
         document: Json,
         settings: ClientSettings,
         note: Note,
-        select: Select | None,
+        related: Related | None,
     ) -> None:
         self.resource_type = resource_type
         self.document = document
         self.settings = settings
         self.note = note
-        self.select = select
-        self.reader = Reader(settings, note, resource_type.relation)
+        self.related = related
+        self.reader = Reader(settings, note, resource_type.relation, InvalidValue)
         self.relation = RelationChange()
         self.touches_relation = False
         self.work = 0
@@ -182,9 +182,7 @@ class _Patch:
             try:
                 path = filters.parse_path(name, self.resource_type, lenient=self.settings.lenient)
             except InvalidPath:
-                if self.settings.unknown_attributes is UnknownAttributes.REJECT:
-                    raise
-                self.note("unknown_attribute_ignored")
+                self.reader.unknown(name)
                 continue
             if self.settings.lenient and self.is_read_only(path.path):
                 self.note("read_only_attribute_ignored")
@@ -197,9 +195,7 @@ class _Patch:
             assert path.extension is not None
             self.whole_extension(path.extension, operation)
         elif path.extension is None and path.attribute.key == "schemas":
-            if operation.op == "remove" and not self.settings.lenient:
-                raise MutabilityError("schemas is required and cannot be removed.")
-            self.note("schemas_ignored")  # they are derived from what is there
+            self.at_schemas(path.attribute, operation)
         elif self.is_read_only(path):
             raise MutabilityError(f"{path} is read-only.")
         elif path.extension is None and path.attribute.key == self.resource_type.relation:
@@ -208,6 +204,17 @@ class _Patch:
             self.at_values(target, operation)
         else:
             self.at_single_value(target, operation)
+
+    def at_schemas(self, attribute: Attribute, operation: Operation) -> None:
+        """They are derived from what is there; a strict client may not ask for what cannot be (RFC 7643 §3)."""
+        if not self.settings.lenient:
+            if operation.op == "remove" or not operation.value:
+                raise MutabilityError("schemas is required and cannot be removed.")
+            listed = self.reader.value(attribute, operation.value, "schemas")
+            unknown = {urn.lower() for urn in listed} - {schema.key for schema in self.resource_type.schemas}
+            if unknown:
+                raise InvalidValue(f"{min(unknown)[:100]} is no schema of {self.resource_type.name}.")
+        self.note("schemas_ignored")
 
     def is_read_only(self, path: AttributePath) -> bool:
         if path.attribute is None:
@@ -254,13 +261,13 @@ class _Patch:
         if path.sub is not None:
             element = dict(current or {})
             self.set_sub_attribute(element, path, operation)
+            self.changeable(path, attribute, current, element)
             self.put(holder, attribute, element)
         elif operation.op == "remove":
-            self.removable(path, attribute)
-            if path.extension is None and attribute.key == "active":
-                holder[attribute.name] = False  # nobody goes on by a misunderstanding
-            else:
-                holder.pop(attribute.name, None)
+            self.changeable(path, attribute, current, None)
+            holder.pop(attribute.name, None)
+            if path.extension is None and attribute.key == "active" and self.settings.lenient:
+                holder[attribute.name] = False  # that nobody goes on is said, lest absence be taken for true
         else:
             self.set_single_value(holder, path, attribute, operation.value)
 
@@ -274,6 +281,7 @@ class _Patch:
         """Set a value; sub-attributes that a complex one does not name stay (RFC 7644 §3.5.2.1, §3.5.2.3)."""
         if attribute.key == "active" and value is None:
             raise InvalidValue("active must be true or false.")
+        value = self.reader.lenient("single_value_as_list", value)
         read = self.reader.value(attribute, value, str(path))
         current = holder.get(attribute.name)
         if attribute.is_complex and isinstance(value, dict):
@@ -281,6 +289,9 @@ class _Patch:
             for name, item in value.items():
                 sub = attribute.by_key.get(name.lower())
                 if item is None and sub is not None:
+                    self.changeable(
+                        AttributePath(path.extension, attribute, sub), sub, element.get(sub.name), None
+                    )
                     element.pop(sub.name, None)
             read = element
         self.changeable(path, attribute, current, read)
@@ -290,7 +301,7 @@ class _Patch:
         sub = path.sub
         assert sub is not None
         if operation.op == "remove":
-            self.removable(path, sub)
+            self.changeable(path, sub, element.get(sub.name), None)
             element.pop(sub.name, None)
             return
         read = self.reader.value(sub, operation.value, str(path))
@@ -298,7 +309,7 @@ class _Patch:
         self.put(element, sub, read)
 
     def put(self, holder: Json, attribute: Attribute, value: Any) -> None:
-        if value is None or value in ({}, []):
+        if _is_unassigned(value):
             holder.pop(attribute.name, None)
         else:
             holder[attribute.name] = value
@@ -310,9 +321,8 @@ class _Patch:
         assert attribute is not None
         holder = self.holder(path)
         values: list[Any] = holder.get(attribute.name, [])
+        self.refuse_too_much_work()
         self.work += len(values)
-        if self.work > MAX_WORK:
-            raise TooMany(f"The operations look through more than {MAX_WORK} values; send several requests.")
         if target.filter is not None:
             changed = self.matching_values(values, target, target.filter, operation)
         elif path.sub is not None:
@@ -325,7 +335,7 @@ class _Patch:
             changed = self.without_listed(values, path, attribute, operation)
         if len(changed) > MAX_VALUES:
             raise InvalidValue(f"{path} would have more than {MAX_VALUES} values.")
-        self.changeable(path, attribute, values or None, changed or None)
+        self.changeable(path, attribute, values or None, changed)
         self.put(holder, attribute, changed)
 
     def added_values(
@@ -351,7 +361,6 @@ class _Patch:
         self, values: list[Any], path: AttributePath, attribute: Attribute, operation: Operation
     ) -> list[Any]:
         """A value list in ``remove`` names which to remove (Entra's old form); without one all go."""
-        self.removable(path, attribute)
         if not operation.has_value or operation.value is None:
             return []
         listed = self.reader.value(attribute, _as_list(operation.value), str(path)) or []
@@ -368,17 +377,21 @@ class _Patch:
         path, attribute = target.path, target.path.attribute
         assert attribute is not None
         if operation.op == "remove" and path.sub is None:
-            self.removable(path, attribute)
             return [value for number, value in enumerate(values) if number not in set(matched)]
         changed = list(values)
         for number in matched:
             changed[number] = self.changed_element(changed[number], path, attribute, operation)
-        return self.primary_moved(values, [value for value in changed if value], set(matched), changed)
+        return self.primary_moved(
+            values, [value for value in changed if not _is_unassigned(value)], set(matched), changed
+        )
 
     def changed_element(
         self, element: Any, path: AttributePath, attribute: Attribute, operation: Operation
     ) -> Any:
-        """Return an element after an operation: a sub-attribute set, the whole replaced, or added to."""
+        """Return an element after an operation: a sub-attribute set, the whole replaced, or added to.
+
+        What a lenient client writes as a text stands for the sub-attribute ``value``; the others stay.
+        """
         if path.sub is not None:
             element = dict(element)
             self.set_sub_attribute(element, path, operation)
@@ -387,8 +400,8 @@ class _Patch:
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
         read = self.reader.single(attribute, value, str(path))
-        if operation.op == "add" and attribute.is_complex:
-            return {**element, **(read or {})}
+        if attribute.is_complex and (operation.op == "add" or isinstance(value, str)):
+            return elements.completed(attribute, element, read or {})
         return read
 
     def primary_moved(
@@ -427,7 +440,7 @@ class _Patch:
         )
         if dialects.is_primary(element):
             values = without_primary(values)
-        return [*values, element] if element else values
+        return values if _is_unassigned(element) else [*values, element]
 
     # -- the relation
 
@@ -440,15 +453,15 @@ class _Patch:
         if target.filter is not None:
             self.matching_members(target.filter, path, attribute, operation)
         elif operation.op == "add":
-            self.relation.add(self.related(attribute, operation.value))
+            self.relation.add(self.members(attribute, operation.value))
         elif operation.op == "replace":
-            members = self.related(attribute, operation.value)
+            members = self.members(attribute, operation.value)
             self.relation.clear()
             self.relation.add(members)
         elif not operation.has_value or operation.value is None:
             self.relation.clear()
         else:
-            self.relation.remove([member["value"] for member in self.related(attribute, operation.value)])
+            self.relation.remove([member["value"] for member in self.members(attribute, operation.value)])
 
     def matching_members(
         self, expression: Expression, path: AttributePath, attribute: Attribute, operation: Operation
@@ -468,19 +481,25 @@ class _Patch:
         if operation.op == "replace":
             self.relation.remove(ids)
         value = operation.value if operation.value is not None else equal_parts(expression)
-        self.relation.add(self.related(attribute, value))
+        self.relation.add(self.members(attribute, value))
 
     def ids_that_match(self, expression: Expression, *, must_be_there: bool) -> set[str]:
-        """Return who matches; ``value eq`` names its members itself, so that nothing has to be read."""
+        """Return who matches; ``value eq`` names its members itself, so that nothing has to be read.
+
+        One who is named and is no member is removed without an error (RFC 7644 §3.5.2.2).
+        """
         named = named_values(expression)
-        if named is not None and self.settings.lenient and not must_be_there:
+        if named is not None and not must_be_there:
             return named
-        if self.select is None:
+        if self.related is None:
             raise InvalidPath("This filter on members cannot be answered here.")
+        self.refuse_too_much_work()
+        present = self.related(self.relation.added.keys())
+        self.work += len(present)
         return {
-            identifier
-            for identifier in self.select(expression, self.relation.added.keys())
-            if self.is_present(identifier)
+            element["value"]
+            for element in present
+            if self.is_present(element["value"]) and matches_element(expression, element)
         }
 
     def is_present(self, identifier: str) -> bool:
@@ -489,19 +508,20 @@ class _Patch:
             return True
         return not self.relation.cleared and identifier not in self.relation.removed
 
-    def related(self, attribute: Attribute, value: Any) -> list[Json]:
+    def members(self, attribute: Attribute, value: Any) -> list[Json]:
         return self.reader.value(attribute, _as_list(value), attribute.name) or []
+
+    def refuse_too_much_work(self) -> None:
+        """Raise TooMany where the operations so far looked through as many values as all of them may."""
+        if self.work > MAX_WORK:
+            raise TooMany(f"The operations look through more than {MAX_WORK} values; send several requests.")
 
     # -- what may be changed
 
-    def removable(self, path: AttributePath, attribute: Attribute) -> None:
-        """What is required or immutable cannot be removed (RFC 7644 §3.5.2.2)."""
-        if attribute.required or attribute.mutability is Mutability.IMMUTABLE:
-            raise MutabilityError(
-                f"{path} is {'required' if attribute.required else 'immutable'} and cannot be removed."
-            )
-
     def changeable(self, path: AttributePath, attribute: Attribute, before: Any, after: Any) -> None:
+        """What is required cannot become unassigned, what is immutable keeps its value (RFC 7644 §3.5.2)."""
+        if attribute.required and _is_unassigned(after):
+            raise MutabilityError(f"{path} is required and cannot be removed.")
         if attribute.mutability is Mutability.IMMUTABLE and before is not None and after != before:
             raise MutabilityError(f"{path} cannot be changed once it has a value.")
 
@@ -541,6 +561,11 @@ def named_values(expression: Expression) -> set[str] | None:
 def without_primary(values: list[Any]) -> list[Any]:
     """Return the values with none of them primary."""
     return [_not_primary(value) for value in values]
+
+
+def _is_unassigned(value: Any) -> bool:
+    """null, no values and no sub-attributes are the same as nothing (RFC 7643 §2.5); false and 0 are values."""
+    return value is None or value in ({}, [])
 
 
 def _not_primary(value: Any) -> Any:

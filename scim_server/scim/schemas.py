@@ -384,7 +384,7 @@ def _attribute_from_json(document: Any, where: str) -> Attribute:
         multi_valued=_flag(document, "multiValued", at),
         description=_words(document.get("description"), ""),
         required=_flag(document, "required", at),
-        case_exact=_flag(document, "caseExact", at),
+        case_exact=_flag(document, "caseExact", at, otherwise=type_ in (Type.REFERENCE, Type.BINARY)),
         mutability=mutability,
         returned=returned,
         canonical_values=_texts(document, "canonicalValues", at),
@@ -393,8 +393,8 @@ def _attribute_from_json(document: Any, where: str) -> Attribute:
     )
 
 
-def _flag(document: Json, name: str, at: str) -> bool:
-    value = document.get(name, False)
+def _flag(document: Json, name: str, at: str, *, otherwise: bool = False) -> bool:
+    value = document.get(name, otherwise)
     if not isinstance(value, bool):
         raise InvalidValue(f"{at}: {name} must be true or false.")
     return value

@@ -7,13 +7,12 @@ nothing that no schema defines, ``schemas`` derived from what is there.
 
 from __future__ import annotations
 
-import base64
-import binascii
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scim_server.errors import InvalidSyntax, InvalidValue
+from scim_server.errors import InvalidRequest, InvalidSyntax, InvalidValue
 from scim_server.errors import Mutability as MutabilityError
 from scim_server.scim import dialects, elements
 from scim_server.scim.attributes import Attribute, Mutability, ResourceType, Schema, Type
@@ -26,14 +25,23 @@ MAX_VALUES = 1_000
 # What a PUT that does not name them leaves as it is: no client means to clear these by silence.
 KEPT_BY_PUT = ("active", "externalId")
 
+# Padding may be left out (RFC 7643 §2.3.6).
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?", re.ASCII)
+_URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads values the way a token's settings say, and notes the deviations that it met."""
+    """Reads values the way a token's settings say, and notes the deviations that it met.
+
+    ``refusal`` is the error of an attribute that no schema defines: of a PATCH it is the value
+    that is wrong, of a POST or PUT the message (RFC 7644 §3.12, table 9).
+    """
 
     settings: ClientSettings
     note: Note
     relation: str | None = None
+    refusal: type[InvalidRequest] = InvalidSyntax
 
     def value(self, attribute: Attribute, value: Any, at: str) -> Any:
         """Return the canonical value of an attribute, None where it is unassigned. Raises InvalidValue."""
@@ -65,8 +73,10 @@ class Reader:
         if value is None:
             return None
         match attribute.type:
-            case Type.STRING | Type.REFERENCE:
+            case Type.STRING:
                 return self.text(self.plain(attribute, value), at)
+            case Type.REFERENCE:
+                return self.reference(self.plain(attribute, value), at)
             case Type.COMPLEX:
                 return self.object(attribute, value, at)
             case Type.BOOLEAN:
@@ -98,6 +108,13 @@ class Reader:
             raise InvalidValue(f"{at} is longer than {MAX_TEXT} characters.")
         return value
 
+    def reference(self, value: Any, at: str) -> str:
+        """An absolute or relative URI (RFC 7643 §2.3.7); what people type into such a field is taken leniently."""
+        text = self.text(value, at)
+        if not self.settings.lenient and not _URI_REFERENCE.fullmatch(text):
+            raise InvalidValue(f"{at} must be a URI.")
+        return text
+
     def boolean(self, value: Any, at: str) -> bool:
         value = value if isinstance(value, bool) else self.lenient("boolean_as_text", value)
         if not isinstance(value, bool):
@@ -106,10 +123,8 @@ class Reader:
 
     def binary(self, value: Any, at: str) -> str:
         text = self.text(value, at)
-        try:
-            base64.b64decode("".join(text.split()), validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise InvalidValue(f"{at} must be Base64.") from error
+        if not _BASE64.fullmatch("".join(text.split())):
+            raise InvalidValue(f"{at} must be Base64.")
         return text
 
     def date_time(self, value: Any, at: str) -> str:
@@ -156,7 +171,7 @@ class Reader:
     def unknown(self, name: str) -> None:
         """An attribute that no schema defines is ignored or refused, and never stored."""
         if self.settings.unknown_attributes is UnknownAttributes.REJECT:
-            raise InvalidSyntax(f"{name[:100]} is not defined by any schema of the resource.")
+            raise self.refusal(f"{name[:100]} is not defined by any schema of the resource.")
         self.note("unknown_attribute_ignored")
 
     def lenient(self, rule: str, value: Any) -> Any:
@@ -288,7 +303,7 @@ def _check_required(attributes: Iterable[Attribute], values: Json, prefix: str) 
         if not attribute.requires_something:
             continue
         value = values.get(attribute.name)
-        if attribute.required and value in (None, "", []):
+        if attribute.required and (value in (None, []) or (isinstance(value, str) and not value.strip())):
             raise InvalidValue(f"{prefix}{attribute.name} is required.")
         if attribute.is_complex and value:
             for element in value if isinstance(value, list) else [value]:

@@ -5,22 +5,39 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from unicodedata import decomposition, normalize
 
 import orjson
 
 Json = dict[str, Any]
 
 _DATE_TIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?", re.ASCII | re.IGNORECASE
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?"
+    r"(Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))?",
+    re.ASCII | re.IGNORECASE,
 )
+
+# Full-width and half-width forms, and the characters that they are forms of.
+_WIDTHS = {
+    code: normalize("NFKC", chr(code))
+    for code in (0x3000, *range(0xFF01, 0xFFEF))
+    if decomposition(chr(code)).startswith(("<wide>", "<narrow>"))
+}
 
 _TO_SECONDS = len('"2026-01-01T00:00:00')
 _TO_MILLISECONDS = len('"2026-01-01T00:00:00.000')
 
 
 def fold(text: str) -> str:
-    """Return what two texts share that differ in case only; stored keys and filter values are made with it."""
-    return text.casefold()
+    """Return what texts share that differ in case, width or composition only.
+
+    Stored keys and filter values are made with it. These are the mappings of the profile
+    UsernameCaseMapped, by which a userName is compared (RFC 7644 §7.8, RFC 7613 §3.2.2).
+    """
+    folded = text.casefold()
+    if folded.isascii():
+        return folded
+    return normalize("NFC", normalize("NFD", text.translate(_WIDTHS)).casefold())
 
 
 def parse_date_time(text: str) -> datetime:

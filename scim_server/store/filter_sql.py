@@ -125,6 +125,13 @@ class Operand:
     type: Any
     is_indexed: bool = False
 
+    @property
+    def is_present(self) -> ColumnElement[bool]:
+        """Whether there is a value; an empty text is none (RFC 7644 §3.4.2.2, table 3)."""
+        if self.type is KeyText:
+            return and_(self.column.is_not(None), self.column != "")
+        return self.column.is_not(None)
+
 
 def condition(resource_type: ResourceType, expression: Expression) -> Condition:
     """Return the condition under which a row of ``users`` or ``groups`` matches a filter.
@@ -195,13 +202,13 @@ class _Translation:
         if attribute.key in ("schemas", "meta") and path.extension is None and path.sub is None:
             return true()
         if self.is_multi_valued(path):
-            if path.sub is None:
+            if path.target.is_complex:
                 return self.some_row(path, lambda row: true())
-            return self.some_row(path, lambda row: row(path).column.is_not(None))
-        if attribute.is_complex and path.sub is None:
+            return self.some_row(path, lambda row: row(path).is_present)
+        if path.target.is_complex:
             subs = [AttributePath(path.extension, attribute, sub) for sub in attribute.sub_attributes]
             return or_(*[self.operand(sub).column.is_not(None) for sub in subs])
-        return self.operand(path).column.is_not(None)
+        return self.operand(path).is_present
 
     def within(
         self, row: Callable[[AttributePath], Operand], expression: Expression, *, negated: bool
@@ -215,7 +222,7 @@ class _Translation:
             case Not(term):
                 return not_(self.within(row, term, negated=True))
             case Present(path):
-                return row(path).column.is_not(None)
+                return row(path).is_present
             case Comparison():
                 clause = self.compare(row(expression.path), expression)
                 return func.coalesce(clause, false(), type_=Boolean()) if negated else clause

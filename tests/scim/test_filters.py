@@ -565,6 +565,12 @@ def test_a_bare_word_ends_at_a_space_or_a_bracket():
     refusal("userName eq", lenient=True)
 
 
+def test_single_quotes_are_no_part_of_a_bare_word():
+    for text in ("userName eq 'jdoe'", "emails[type eq 'work'].value eq \"x\""):
+        assert "double quotes" in refusal(text, lenient=True)
+    assert parsed("name.familyName eq O'Malley", lenient=True).value == "o'malley"
+
+
 def test_lenience_ends_where_a_value_is_no_boolean():
     refusal('active eq "yes"', lenient=True)
     refusal("active eq jdoe", lenient=True)

@@ -161,6 +161,15 @@ def test_null_asks_whether_there_is_a_value():
     assert not holds("emails eq null")
 
 
+def test_an_empty_text_is_a_value_and_not_present():
+    """RFC 7644 §3.4.2.2, table 3: ``pr`` asks for a non-empty value."""
+    assert holds('title eq ""')
+    assert not holds("title pr")
+    assert holds("emails pr", {"emails": [{"value": ""}]})
+    assert not holds("emails.value pr", {"emails": [{"value": ""}]})
+    assert not holds("emails[value pr]", {"emails": [{"value": ""}]})
+
+
 def test_an_empty_extension_is_not_present():
     assert not holds(f"{ENTERPRISE_URN} pr", {**ADA, ENTERPRISE_URN: {}})
     assert not holds(f"{ENTERPRISE_URN}:manager pr", {**ADA, ENTERPRISE_URN: {"manager": {}}})

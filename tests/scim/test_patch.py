@@ -11,11 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_server.errors import InvalidRequest, TooMany
+from scim_server.errors import InvalidRequest, InvalidValue, Mutability, NoTarget, TooMany
 from scim_server.scim import patch, validation
+from scim_server.scim.attributes import Attribute, Schema, Type
+from scim_server.scim.attributes import Mutability as Characteristic
 from scim_server.scim.dialects import INTEROP, STRICT
-from scim_server.scim.matching import matches_element
-from scim_server.scim.schemas import GROUP, GROUP_URN, USER, USER_URN
+from scim_server.scim.schemas import (
+    ENTERPRISE_URN,
+    GROUP,
+    GROUP_URN,
+    USER,
+    USER_URN,
+    with_extensions,
+)
 
 VECTORS = Path(__file__).parents[2].parent / "shared" / "vectors" / "patches.json"
 CASES = json.loads(VECTORS.read_text()) if VECTORS.exists() else []
@@ -45,11 +53,10 @@ def patched(resource_type: Any, resource: Any, body: Any, settings: Any) -> dict
     document = validation.for_creation(resource_type, resource, settings, ignore)
     members = document.pop("members", [])
 
-    def select(expression: Any, added: Any) -> set[str]:
-        candidates = [*members, *({"value": identifier} for identifier in added)]
-        return {member["value"] for member in candidates if matches_element(expression, member)}
+    def related(added: Any) -> list[dict[str, Any]]:
+        return [*members, *({"value": identifier} for identifier in added)]
 
-    result = patch.apply(resource_type, document, body, settings, ignore, select)
+    result = patch.apply(resource_type, document, body, settings, ignore, related)
     change = result.relation or patch.RelationChange()
     stay = [m["value"] for m in members if not change.cleared and m["value"] not in change.removed]
     ids = dict.fromkeys([*stay, *change.added])
@@ -102,6 +109,21 @@ def test_operations_beyond_the_limit_are_refused():
         apply(user(), *operations)
 
 
+def test_filters_on_members_look_through_a_bounded_number_of_them():
+    members = [{"value": str(number)} for number in range(60_000)]
+    body = {
+        "schemas": [patch.PATCH_OP],
+        "Operations": [{"op": "remove", "path": 'members[value sw "x"]'}] * 3,
+    }
+    group = {"schemas": [GROUP_URN], "displayName": "g"}
+
+    patch.apply(
+        GROUP, group, {**body, "Operations": body["Operations"][:2]}, INTEROP, ignore, lambda _: members
+    )
+    with pytest.raises(TooMany):
+        patch.apply(GROUP, group, body, INTEROP, ignore, lambda _: members)
+
+
 def test_a_required_attribute_cannot_be_emptied():
     with pytest.raises(InvalidRequest):
         apply(user(), {"op": "replace", "path": "userName", "value": ""})
@@ -125,6 +147,198 @@ def test_adding_members_never_takes_one_away():
     )
 
     assert [member["value"] for member in result["members"]] == ["old", "new"]
+
+
+DESK_URN = "urn:example:desk:2.0:User"
+DESK = Schema(
+    DESK_URN,
+    "Desk",
+    "",
+    (
+        Attribute("badge", required=True),
+        Attribute("tags", multi_valued=True, required=True),
+        Attribute("flags", Type.BOOLEAN, multi_valued=True),
+        Attribute("levels", Type.INTEGER, multi_valued=True),
+        Attribute("seal", mutability=Characteristic.IMMUTABLE),
+        Attribute(
+            "box",
+            Type.COMPLEX,
+            sub_attributes=(
+                Attribute("key", required=True),
+                Attribute("seal", mutability=Characteristic.IMMUTABLE),
+            ),
+        ),
+    ),
+)
+WITH_DESK = with_extensions(USER, [DESK])
+
+
+def at_desk(*operations: Any, **more: Any) -> dict[str, Any]:
+    """Apply operations to the values of an extension; ``$`` in a path stands for its URN."""
+    values = {"badge": "b", "tags": ["Red", "blue"], "flags": [True, False], "levels": [0, 7], **more}
+    document = validation.for_creation(
+        WITH_DESK, {"schemas": [USER_URN], "userName": "ada", DESK_URN: values}, STRICT, ignore
+    )
+    body = {
+        "schemas": [patch.PATCH_OP],
+        "Operations": [{**o, "path": o["path"].replace("$", f"{DESK_URN}:")} for o in operations],
+    }
+    after = patch.apply(WITH_DESK, document, body, STRICT, ignore).document
+    return dict(after[DESK_URN])
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "remove", "path": "userName"},
+        {"op": "replace", "path": "userName", "value": None},
+        {"op": "add", "path": "userName", "value": None},
+        {"op": "replace", "value": {"userName": None}},
+    ],
+)
+def test_a_required_attribute_cannot_become_unassigned(operation):
+    """RFC 7644 §3.5.2.2."""
+    with pytest.raises(Mutability):
+        apply(user(), operation, settings=STRICT)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "remove", "path": "$badge"},
+        {"op": "remove", "path": "$tags"},
+        {"op": "replace", "path": "$tags", "value": []},
+        {"op": "remove", "path": "$tags[value pr]"},
+        {"op": "remove", "path": "$box.key"},
+        {"op": "replace", "path": "$box", "value": {"key": None}},
+    ],
+)
+def test_nor_can_one_of_an_extension_or_a_part_of_one(operation):
+    with pytest.raises(Mutability):
+        at_desk(operation, box={"key": "k"})
+
+
+def test_some_values_of_a_required_attribute_can_go():
+    assert at_desk({"op": "remove", "path": '$tags[value eq "red"]'})["tags"] == ["blue"]
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "remove", "path": "$seal"},
+        {"op": "replace", "path": "$seal", "value": "y"},
+        {"op": "replace", "path": "$box.seal", "value": "y"},
+        {"op": "replace", "path": "$box", "value": {"seal": None}},
+        {"op": "remove", "path": "$box"},
+    ],
+)
+def test_an_immutable_value_stays(operation):
+    with pytest.raises(Mutability):
+        at_desk(operation, seal="x", box={"key": "k", "seal": "x"})
+
+
+def test_an_immutable_attribute_without_a_value_takes_one_and_the_same_one_again():
+    given = at_desk(
+        {"op": "add", "path": "$seal", "value": "x"}, {"op": "replace", "path": "$seal", "value": "x"}
+    )
+
+    assert given["seal"] == "x"
+    assert "seal" not in at_desk({"op": "remove", "path": "$seal"})
+
+
+def test_false_and_zero_are_values():
+    assert at_desk({"op": "replace", "path": "$flags[value eq true]", "value": False})["flags"] == [
+        False,
+        False,
+    ]
+    assert at_desk({"op": "replace", "path": "$levels[value gt 5]", "value": 0})["levels"] == [0, 0]
+    assert at_desk({"op": "add", "path": "$levels", "value": [0]})["levels"] == [0, 7]
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        {"value": "ada@example.com", "type": "work"},
+        {"value": "ADA@Example.com", "type": "Work"},
+        {"value": "ada@example.com", "type": "work", "primary": True},
+    ],
+)
+def test_a_value_that_is_there_already_is_not_changed_by_adding_it(added):
+    """RFC 7644 §3.5.2.1; whether it is the same is decided without case where case does not count."""
+    before = user(emails=[{"value": "ada@example.com", "type": "work", "primary": True}])
+
+    assert apply(before, {"op": "add", "path": "emails", "value": [added]}) == before
+    assert apply(before, {"op": "add", "path": 'emails[type eq "work"]', "value": added}) == before
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "add", "value": {"nosuch": 1}},
+        {"op": "replace", "value": {"title": "t", "name": {"nosuch": 1}}},
+        {"op": "add", "path": "emails", "value": [{"nosuch": 1}]},
+        {"op": "add", "path": ENTERPRISE_URN, "value": {"nosuch": 1}},
+    ],
+)
+def test_an_unknown_attribute_in_a_value_makes_the_value_wrong_for_a_strict_client(operation):
+    """RFC 7644 §3.12, table 9; ``invalidPath`` is said of a path."""
+    before = user()
+
+    with pytest.raises(InvalidValue):
+        apply(before, operation, settings=STRICT)
+    assert "nosuch" not in json.dumps(apply(before, operation))
+
+
+def test_a_complex_value_in_a_list_of_one_leaves_alone_what_it_does_not_name():
+    before = user(name={"givenName": "Ada", "familyName": "King"})
+
+    after = apply(before, {"op": "replace", "path": "name", "value": [{"familyName": "Lovelace"}]})
+
+    assert after["name"] == {"givenName": "Ada", "familyName": "Lovelace"}
+
+
+def test_a_text_in_the_place_of_a_complex_value_is_its_value():
+    before = user(emails=[{"value": "old@b.c", "type": "work", "primary": True}])
+    path = 'emails[type eq "work"]'
+
+    after = apply(before, {"op": "replace", "path": path, "value": "new@b.c"})
+
+    assert after["emails"] == [{"value": "new@b.c", "type": "work", "primary": True}]
+    with pytest.raises(InvalidValue):
+        apply(before, {"op": "replace", "path": path, "value": "new@b.c"}, settings=STRICT)
+
+
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [
+        ({"op": "remove", "path": "schemas"}, Mutability),
+        ({"op": "replace", "path": "schemas", "value": []}, Mutability),
+        ({"op": "add", "path": "schemas", "value": ["urn:example:none"]}, InvalidValue),
+    ],
+)
+def test_a_strict_client_cannot_ask_for_schemas_that_cannot_be(operation, error):
+    before = user()
+
+    with pytest.raises(error):
+        apply(before, operation, settings=STRICT)
+    assert apply(before, operation) == before
+    assert (
+        apply(before, {"op": "add", "path": "schemas", "value": [ENTERPRISE_URN]}, settings=STRICT) == before
+    )
+
+
+def test_removing_who_is_no_member_changes_nothing_and_is_no_error():
+    """RFC 7644 §3.5.2.2; any other filter without a match is ``noTarget`` for a strict client."""
+    group = {"schemas": [GROUP_URN], "displayName": "g", "members": [{"value": "old"}]}
+
+    def without(path: str) -> list[str]:
+        body = {"schemas": [patch.PATCH_OP], "Operations": [{"op": "remove", "path": path}]}
+        return [member["value"] for member in patched(GROUP, group, body, STRICT)["members"]]
+
+    assert without('members[value eq "other"]') == ["old"]
+    assert without('members[value eq "other" or value eq "old"]') == []
+    with pytest.raises(NoTarget):
+        without('members[value sw "x"]')
 
 
 anything = st.recursive(

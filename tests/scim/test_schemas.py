@@ -213,6 +213,20 @@ def test_what_discovery_shows_of_a_schema_can_be_read_back():
     assert schema_document("https://example.com", schema_from_json(shown)) == shown
 
 
+def test_references_and_binary_values_are_case_exact_where_nothing_else_is_declared():
+    """RFC 7643 §2.3.6, §2.3.7."""
+    attributes = [
+        {"name": "page", "type": "reference"},
+        {"name": "seal", "type": "binary"},
+        {"name": "site", "type": "reference", "caseExact": False},
+        {"name": "word", "type": "string"},
+    ]
+
+    schema = schema_from_json({**DECLARED, "attributes": attributes})
+
+    assert [attribute.case_exact for attribute in schema.attributes] == [True, True, False, False]
+
+
 def test_an_extension_is_added_to_a_copy_of_the_resource_type():
     extended = with_extensions(USER, [schema_from_json(DECLARED)])
 

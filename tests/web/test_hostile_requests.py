@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import text
 
 from scim_server.operations import access, extensions
@@ -77,6 +78,13 @@ def test_a_password_in_a_list_is_hashed_at_creation_too(scim, database):
     assert stored_password(database).startswith("$argon2id$")
 
 
+def test_a_password_is_hashed_as_any_keyboard_would_spell_it(scim, database):
+    """RFC 7644 §7.8: composed letters, and one kind of space."""
+    scim.post("/Users", {"userName": "eve", "password": "Passe\u0301\u00a0Ⅷ"})
+
+    assert PasswordHasher().verify(stored_password(database), "Pass\u00e9 Ⅷ")
+
+
 def test_an_empty_password_is_refused(scim, user):
     operation = {"op": "replace", "path": "password", "value": ""}
 
@@ -117,6 +125,25 @@ def test_half_of_a_surrogate_pair_is_no_server_error(scim):
 
     assert response.status_code == 400
     assert body_of(response)["scimType"] == "invalidSyntax"
+
+
+def test_a_byte_order_mark_is_skipped(scim):
+    response = scim.app.test_client().post(
+        "/scim/v2/Users",
+        data=b'\xef\xbb\xbf{"userName":"eve"}',
+        headers={"Authorization": f"Bearer {scim.token}"},
+    )
+
+    assert response.status_code == 201
+
+
+def test_a_user_name_is_taken_in_any_case_width_and_composition(scim):
+    """RFC 7644 §7.8."""
+    assert scim.post("/Users", {"userName": "Zoë@example.com"}).status_code == 201
+
+    for name in ("ZOË@EXAMPLE.COM", "zoe\u0308@example.com", "ｚｏë＠example.com"):
+        refused = scim.post("/Users", {"userName": name})
+        assert (refused.status_code, body_of(refused)["scimType"]) == (409, "uniqueness")
 
 
 # -- queries
@@ -189,6 +216,15 @@ def test_whoever_loses_active_is_not_active_and_that_is_shown(scim, user):
     changed = scim.patch(f"/Users/{user['id']}", {"op": "remove", "path": "active"})
 
     assert body_of(changed)["active"] is False
+
+
+def test_to_a_strict_client_active_is_unassigned_once_it_is_removed(scim, strict, owner, user):
+    """RFC 7644 §3.5.2.2; the person is not active all the same."""
+    changed = strict.patch(f"/Users/{user['id']}", {"op": "remove", "path": "active"})
+
+    assert "active" not in body_of(changed)
+    assert body_of(scim.get("/Users?filter=active eq true"))["totalResults"] == 0
+    assert body_of(owner.get(f"/members/{user['id']}"))["status"] == "suspended"
 
 
 @pytest.mark.parametrize(
