@@ -298,8 +298,12 @@ class _Peekable:
         return head
 
 
-def place(member: Member) -> tuple[int, datetime, datetime, str]:
-    """Return what the queue is ordered by: class of the claim, then who waits longer, then who came first."""
+def place(member: Member) -> tuple[bool, int, datetime, datetime, str]:
+    """Return what the queue is ordered by: class of the claim, then who waits longer, then who came first.
+
+    Before all of them comes the member for whom a seat was found by name.
+    """
     since = member.seat.waiting_since
     assert since is not None
-    return _CLASS.get(member.seat.source, 2), since, member.created_at, member.id
+    claim_class = _CLASS.get(member.seat.source, 2)
+    return not member.goes_first, claim_class, since, member.created_at, member.id

@@ -50,6 +50,7 @@ SETTINGS_THAT_MOVE_SEATS = frozenset(
         "mapping_conflict",
         "unmapped_policy",
         "exhausted_policy",
+        "auto_purchase_monthly_cap",
         "default_ceiling",
         "override_policy",
         "named_tiers",
@@ -186,7 +187,7 @@ def keeping_seats(situation: Situation) -> Situation:
 def release(tx: Transaction, call: Call, member_id: str, cause: str) -> list[Event]:
     """Take the seat of somebody who is about to be removed and give it to the queue (seat rule B6)."""
     situation = lock(tx, call)
-    [member] = store.members(tx, call.organization_id, [member_id], with_mappings=False)
+    [member] = store.members(tx, call.organization_id, [member_id], with_mappings=situation.maps_groups)
     return settle(tx, call, situation, [replace(member, status=Status.SUSPENDED)], cause)
 
 
@@ -321,7 +322,7 @@ def give(
     seat_rules.set_override(tx, call.organization_id, member.id, override)
     if override.expires_at is not None:
         organizations.note_due(tx, call.organization_id, override.expires_at)
-    decided = replace(member, override=override.tier)
+    decided = replace(member, override=override.tier, goes_first=True)
     changed = settle(tx, call, situation, [decided], cause, allocated=allocated, is_guarded=False)
     return [OverrideSet(member.id, member.override, override.tier, override.reason), *changed]
 

@@ -353,3 +353,65 @@ def test_amounts_are_in_the_minor_units_of_the_currency(world):
     acme = world(standard=1)
 
     assert acme.owner.get("/organization")["minor_unit_digits"] == 2
+
+
+def with_an_override_that_waits(world, **seats):
+    """An organization in which x has come back to an override whose tier is full by now."""
+    acme = world(**seats)
+    acme.push("x")
+    acme.override("x", "premium")
+    acme.set_active("x", False)
+    acme.push("p")
+    acme.set_active("x", True)
+    return acme
+
+
+def test_the_seat_of_an_upgrade_goes_to_whom_it_was_bought_for(world):
+    acme = with_an_override_that_waits(world, premium=1, standard=2)
+    acme.push("ben")
+
+    acme.owner.put(f"/members/{acme.ids['ben']}/seat", {"tier": "premium", "purchase": True})
+
+    assert acme.held("ben") == ("premium", "override")
+    assert acme.queue() == [("x", "premium")]
+    assert acme.pools() == {"premium": "2/2", "standard": "1/1"}
+
+
+def test_the_seat_of_a_quote_for_a_member_goes_to_that_member(world):
+    acme = with_an_override_that_waits(world, premium=1, standard=2)
+    acme.push("ben")
+    _, refusal = acme.admin.refusal("PUT", f"/members/{acme.ids['ben']}/seat", {"tier": "premium"})
+
+    acme.confirm(refusal["quote"])
+
+    assert acme.held("ben") == ("premium", "override")
+    assert acme.queue() == [("x", "premium")]
+
+
+def test_the_seat_that_is_bought_with_an_invitation_is_the_invited_persons(world):
+    acme = with_an_override_that_waits(world, premium=1)
+
+    invited = acme.invite("new", tier="premium", purchase=True)
+
+    assert invited["seat"]["tier"] == "premium"
+    assert acme.queue() == [("x", "premium")]
+
+
+def test_any_seat_that_is_bought_with_an_invitation_is_the_invited_persons(world):
+    acme = world(premium=1)
+    acme.push("ada", "waits")
+
+    invited = acme.invite("new", purchase=True)
+
+    assert invited["seat"]["tier"] == "standard"
+    assert acme.queue() == [("waits", "any")]
+
+
+def test_a_higher_cap_buys_seats_for_those_who_wait(world):
+    acme = world(premium=1, exhausted_policy="auto_purchase", auto_purchase_monthly_cap=1)
+    acme.push("ada", "ben", "cy")
+
+    acme.settings(auto_purchase_monthly_cap=2)
+
+    assert acme.tiers("ben", "cy") == ["standard", "standard"]
+    assert acme.pools() == {"premium": "1/1", "standard": "2/2"}
