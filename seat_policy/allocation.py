@@ -59,12 +59,15 @@ class NobodyWaits:
 class Outcome:
     """What an event changes: the seats of members, and the pools afterwards.
 
-    ``unmet`` names, of the members that the event touched, those who wait now and for what.
+    Of the members that the event touched, ``unmet`` names those who wait now and for what, and
+    ``seats_taken`` counts those who hold less than before: a lower tier, or nothing. Who was
+    served from the queue got what they asked for, also where that is a lower tier.
     """
 
     changes: tuple[SeatChange, ...]
     pools: tuple[Pool, ...]
     unmet: tuple[tuple[str, str], ...] = ()
+    seats_taken: int = 0
 
     def used_delta(self) -> dict[str, int]:
         """Return how many seats of each tier are held more (or, negative, less) than before."""
@@ -74,11 +77,6 @@ class Outcome:
                 if tier is not None:
                     delta[tier] = delta.get(tier, 0) + step
         return {tier: step for tier, step in delta.items() if step}
-
-    def seats_taken(self) -> int:
-        """Return how many members hold less than before: a lower tier, or nothing."""
-        ranks: dict[str | None, int] = {None: -1, **{pool.tier: pool.rank for pool in self.pools}}
-        return sum(ranks[change.after.tier] < ranks[change.before.tier] for change in self.changes)
 
 
 def reconcile(
@@ -258,7 +256,11 @@ class _Event:
             for pool in self.pools
         )
         unmet = [(i, seat.desired) for i in self.touched if (seat := self.after[i]).desired is not None]
-        return Outcome(changes, pools, tuple((i, d) for i, d in unmet if d is not None))
+        return Outcome(changes, pools, tuple((i, d) for i, d in unmet if d is not None), self._seats_taken())
+
+    def _seats_taken(self) -> int:
+        ranks: dict[str | None, int] = {None: -1, **self.ranks}
+        return sum(ranks[self.after[i].tier] < ranks[self.before[i].tier] for i in self.touched)
 
 
 class _Line:

@@ -294,7 +294,7 @@ def carry_out(
     Such an event waits for an owner (``removal_guard``): nobody whom it concerns is evaluated until then.
     """
     outcome, guard = decision.outcome, situation.settings.removal_guard
-    if is_guarded and guard is not None and outcome.seats_taken() > guard:
+    if is_guarded and guard is not None and outcome.seats_taken > guard:
         return [_hold(tx, call, outcome, members, cause)]
     store.save(
         tx,
@@ -345,7 +345,7 @@ def _hold(tx: Transaction, call: Call, outcome: Outcome, members: Sequence[Membe
         cause=cause,
         member_ids=[member.id for member in members],
         changes=changes_shown(outcome),
-        seats_taken=outcome.seats_taken(),
+        seats_taken=outcome.seats_taken,
         at=call.at,
         actor=call.actor,
         request_id=call.request_id,
