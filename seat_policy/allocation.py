@@ -259,8 +259,10 @@ class _Event:
         return Outcome(changes, pools, tuple((i, d) for i, d in unmet if d is not None), self._seats_taken())
 
     def _seats_taken(self) -> int:
-        ranks: dict[str | None, int] = {None: -1, **self.ranks}
-        return sum(ranks[self.after[i].tier] < ranks[self.before[i].tier] for i in self.touched)
+        def height(seat: Seat) -> int:
+            return -1 if seat.tier is None else self.ranks[seat.tier]
+
+        return sum(height(self.after[i]) < height(self.before[i]) for i in self.touched)
 
 
 class _Line:

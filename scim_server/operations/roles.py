@@ -32,13 +32,12 @@ def follow_groups(tx: Transaction, call: Call, members: Sequence[Member]) -> lis
 
 def refuse_to_lose(tx: Transaction, call: Call, record: UserRecord) -> None:
     """Raise OwnerProtected where a member may be neither suspended, removed nor made less: the primary
-    owner, and the last owner. Who has not accepted an invitation yet is no owner to be lost.
-    """
+    owner, and the last owner."""
     if record.role == Role.PRIMARY_OWNER:
         raise primary_owner_protected(
             "the primary owner can be neither deactivated nor removed; make somebody else primary owner first."
         )
-    if record.role != Role.OWNER or record.invited:
+    if record.role != Role.OWNER:
         return
     seats.lock_rules(tx, call.organization_id)  # two last owners cannot both leave at the same moment
     if not _others(tx, call, {record.id}):

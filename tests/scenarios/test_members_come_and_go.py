@@ -361,15 +361,6 @@ def test_the_last_owner_stays_and_the_others_follow_their_groups(world):
     assert [acme.member(name)["role"] for name in ("ada", "ben")] == ["owner", "user"]
 
 
-def test_an_invitation_as_the_only_owner_can_be_revoked(world):
-    acme = world(premium=1)
-    acme.invite("ada", role="owner")
-
-    acme.owner.delete(f"/members/{acme.ids['ada']}")
-
-    assert acme.pools()["premium"] == "0/1"
-
-
 def test_who_leaves_keeps_their_role_to_the_end(world):
     acme = world(premium=1)
     acme.push("ada")
@@ -413,3 +404,18 @@ def test_the_last_two_owners_cannot_both_leave_at_once(world):
         statuses = at_once(*[(acme.owner.request, "PATCH", path, {"role": "user"}) for path in paths])
 
         assert sorted(statuses) == [200, 403]
+
+
+def test_whom_the_mappings_suspend_administers_nothing_until_they_are_back(world, client_of):
+    acme = world(premium=2, unmapped_policy="remove")
+    acme.push("ada", "ben")
+    acme.role("ada", "admin")
+    ada = client_of(acme, member=acme.ids["ada"])
+    acme.group("eng", "ada", "ben", tier="premium")
+    assert ada.get("/seats")
+
+    acme.patch_group("eng", remove=("ada",))
+    assert ada.refusal("GET", "/seats")[0] == 401
+
+    acme.patch_group("eng", add=("ada",))
+    assert ada.get("/seats")
