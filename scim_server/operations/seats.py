@@ -200,7 +200,8 @@ def settle_after_reduction(
 ) -> list[Event]:
     """Carry a reduction of the allocation out; ``movers`` give their seats up first and fall back.
 
-    They are found a seat below at once, also where people otherwise wait without one.
+    They are found a seat below at once, also where people otherwise wait without one or where
+    seats are bought by themselves.
     """
     taken = Counter(member.seat.tier for member in movers)
     pools = tuple(
@@ -211,9 +212,7 @@ def settle_after_reduction(
         )
         for pool in situation.rules.pools
     )
-    settings = situation.settings
-    if settings.exhausted_policy is ExhaustedPolicy.WAIT:
-        settings = replace(settings, exhausted_policy=ExhaustedPolicy.FALLBACK)
+    settings = replace(situation.settings, exhausted_policy=ExhaustedPolicy.FALLBACK)
     without = [replace(member, seat=replace(member.seat, tier=None)) for member in movers]
     reduced = Situation(replace(situation.rules, pools=pools), settings)
     outcome = decide(tx, call, reduced, without).outcome

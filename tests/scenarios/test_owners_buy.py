@@ -415,3 +415,16 @@ def test_a_higher_cap_buys_seats_for_those_who_wait(world):
 
     assert acme.tiers("ben", "cy") == ["standard", "standard"]
     assert acme.pools() == {"premium": "1/1", "standard": "2/2"}
+
+
+@pytest.mark.parametrize("policy", ["auto_purchase", "wait", "reject"])
+def test_what_is_given_up_is_not_bought_again_at_once(world, clock, policy):
+    acme = world(premium=2, standard=2, min_total=0, reduction_effective="renewal", exhausted_policy=policy)
+    acme.push("ada", "ben")
+    acme.group("eng", "ada", "ben", tier="premium")
+    acme.buy(premium=-1)
+
+    clock.set("2026-02-01T00:00:00")
+
+    assert acme.pools() == {"premium": "1/1", "standard": "1/2"}
+    assert acme.seat("ben")["status"] == "held_waiting"
