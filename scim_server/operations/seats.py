@@ -50,12 +50,12 @@ SETTINGS_THAT_MOVE_SEATS = frozenset(
         "mapping_conflict",
         "unmapped_policy",
         "exhausted_policy",
-        "auto_purchase_monthly_cap",
         "default_ceiling",
         "override_policy",
         "named_tiers",
     }
 )
+SETTINGS_THAT_BUY_SEATS = frozenset({"auto_purchase_monthly_cap", "max_total"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +168,10 @@ def after_new_settings(tx: Transaction, call: Call, changed: AbstractSet[str]) -
 
     Switching mappings off takes nothing away: who held a seat by mapping keeps it by default.
     """
-    if not changed & SETTINGS_THAT_MOVE_SEATS:
-        return []
     situation = lock(tx, call)
+    buys = situation.settings.exhausted_policy is ExhaustedPolicy.AUTO_PURCHASE
+    if not changed & (SETTINGS_THAT_MOVE_SEATS | (SETTINGS_THAT_BUY_SEATS if buys else set())):
+        return []
     if "group_mappings" in changed and not situation.maps_groups:
         situation = keeping_seats(situation)
     ids = store.all_member_ids(tx, call.organization_id)

@@ -407,11 +407,14 @@ def test_any_seat_that_is_bought_with_an_invitation_is_the_invited_persons(world
     assert acme.queue() == [("waits", "any")]
 
 
-def test_a_higher_cap_buys_seats_for_those_who_wait(world):
-    acme = world(premium=1, exhausted_policy="auto_purchase", auto_purchase_monthly_cap=1)
+@pytest.mark.parametrize("limit", ["auto_purchase_monthly_cap", "max_total"])
+def test_a_higher_limit_buys_seats_for_those_who_wait(world, limit):
+    seats = {"auto_purchase_monthly_cap": 1, "max_total": 2}
+    acme = world(premium=1, exhausted_policy="auto_purchase", **{limit: seats[limit]})
     acme.push("ada", "ben", "cy")
+    assert acme.queue() == [("cy", "any")]
 
-    acme.settings(auto_purchase_monthly_cap=2)
+    acme.settings(**{limit: seats[limit] + 1})
 
     assert acme.tiers("ben", "cy") == ["standard", "standard"]
     assert acme.pools() == {"premium": "1/1", "standard": "2/2"}
