@@ -186,10 +186,14 @@ def keeping_seats(situation: Situation) -> Situation:
 
 
 def release(tx: Transaction, call: Call, member_id: str, cause: str) -> list[Event]:
-    """Take the seat of somebody who is about to be removed and give it to the queue (seat rule B6)."""
+    """Take the seat of somebody who is about to be removed and give it to the queue (seat rule B6).
+
+    They are in no group any more; the role that one gave does not change for the moment that is left.
+    """
     situation = lock(tx, call)
-    [member] = store.members(tx, call.organization_id, [member_id], with_mappings=situation.maps_groups)
-    return settle(tx, call, situation, [replace(member, status=Status.SUSPENDED)], cause)
+    [member] = store.members(tx, call.organization_id, [member_id], with_mappings=False)
+    leaver = replace(member, status=Status.SUSPENDED, own_role=member.role)
+    return settle(tx, call, situation, [leaver], cause)
 
 
 def settle_after_reduction(

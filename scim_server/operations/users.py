@@ -151,9 +151,9 @@ def delete(tx: Transaction, call: Call, user_id: str, preconditions: Preconditio
 
 def remove(tx: Transaction, call: Call, user_id: str, cause: str) -> list[Event]:
     """Take a user, who is locked, out of all groups and off the seat, and forget them."""
-    released = seats.release(tx, call, user_id, cause)
     left = groups.remove_from_all(tx, call.organization_id, user_id)
     groups.touch(tx, call.organization_id, left, call.at)
+    released = seats.release(tx, call, user_id, cause)
     store.delete_user(tx, call.organization_id, user_id)
     organizations.count_users(tx, call.organization_id, -1)
     return released
