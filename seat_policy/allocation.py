@@ -59,9 +59,10 @@ class NobodyWaits:
 class Outcome:
     """What an event changes: the seats of members, and the pools afterwards.
 
-    Of the members that the event touched, ``unmet`` names those who wait now and for what, and
-    ``seats_taken`` counts those who hold less than before: a lower tier, or nothing. Who was
-    served from the queue got what they asked for, also where that is a lower tier.
+    Of the members that the event touched, ``unmet`` names those who wait now and for what, in
+    the order of the queue, and ``seats_taken`` counts those who hold less than before: a lower
+    tier, or nothing. Who was served from the queue got what they asked for, also where that is a
+    lower tier.
     """
 
     changes: tuple[SeatChange, ...]
@@ -255,8 +256,12 @@ class _Event:
             replace(pool, used=pool.used + delta[pool.tier]) if pool.tier in delta else pool
             for pool in self.pools
         )
-        unmet = [(i, seat.desired) for i in self.touched if (seat := self.after[i]).desired is not None]
-        return Outcome(changes, pools, tuple((i, d) for i, d in unmet if d is not None), self._seats_taken())
+        return Outcome(changes, pools, self._unmet(), self._seats_taken())
+
+    def _unmet(self) -> tuple[tuple[str, str], ...]:
+        seated = (replace(member, seat=self.after[member.id]) for member in self.touched.values())
+        waiting = sorted((member for member in seated if member.seat.desired is not None), key=place)
+        return tuple((member.id, str(member.seat.desired)) for member in waiting)
 
     def _seats_taken(self) -> int:
         def height(seat: Seat) -> int:

@@ -34,7 +34,6 @@ from seat_policy import (
     Member,
     Outcome,
     Plan,
-    Pool,
     Seat,
     SeatChange,
     Settings,
@@ -262,25 +261,28 @@ def decide(
 ) -> Decision:
     """Ask the policy, and change nothing.
 
-    Where seats are bought by themselves (``auto_purchase``), it is asked again with those seats.
+    Where seats are bought by themselves (``auto_purchase``), it is asked again with each of them.
     """
 
-    def ask(pools: Sequence[Pool]) -> Outcome:
+    def ask(bought: Mapping[str, int]) -> Outcome:
+        pools = [
+            replace(pool, allocated=pool.allocated + bought.get(pool.tier, 0))
+            for pool in situation.rules.pools
+        ]
         queue = store.Queue(tx, call.organization_id, is_empty=not situation.rules.somebody_waits)
         return reconcile(pools, members, queue, situation.settings, call.at, situation.reserved(call.at))
 
-    outcome = ask(situation.rules.pools)
+    outcome = ask({})
     if situation.settings.exhausted_policy is not ExhaustedPolicy.AUTO_PURCHASE or not outcome.unmet:
         return Decision(outcome, allocated or {}, {})
-    bought = automatic_purchase(
-        outcome, situation.settings, invoices.bought_automatically_this_month(tx, call)
-    )
-    pools = [
-        replace(pool, allocated=pool.allocated + bought.get(pool.tier, 0)) for pool in situation.rules.pools
-    ]
+    before = invoices.bought_automatically_this_month(tx, call)
+    bought: Counter[str] = Counter()
+    while (tier := automatic_purchase(outcome, situation.settings, before + bought.total())) is not None:
+        bought[tier] += 1
+        outcome = ask(bought)
     total = Counter(allocated or {})
     total.update(bought)
-    return Decision(ask(pools) if bought else outcome, total, bought)
+    return Decision(outcome, total, bought)
 
 
 def carry_out(

@@ -407,6 +407,29 @@ def test_any_seat_that_is_bought_with_an_invitation_is_the_invited_persons(world
     assert acme.queue() == [("waits", "any")]
 
 
+def test_in_a_new_month_seats_are_bought_for_those_who_wait_longer_too(world, clock):
+    acme = world(premium=1, exhausted_policy="auto_purchase", auto_purchase_monthly_cap=2)
+    acme.push("ada", "ben", "cy", "dee")
+    assert acme.queue() == [("dee", "any")]
+
+    clock.set("2026-02-02")
+    acme.push("eve")
+
+    assert acme.tiers("dee", "eve") == ["standard", "standard"]
+    assert acme.pools()["standard"] == "4/4"
+
+
+def test_no_more_is_bought_by_itself_than_is_needed(world):
+    acme = world(premium=0, standard=1, exhausted_policy="wait")
+    acme.push("ada", "ben")
+    acme.group("eng", "ada", tier="premium")
+
+    acme.settings(exhausted_policy="auto_purchase")
+
+    assert acme.tiers("ada", "ben") == ["premium", "standard"]
+    assert acme.pools() == {"premium": "1/1", "standard": "1/1"}
+
+
 @pytest.mark.parametrize("limit", ["auto_purchase_monthly_cap", "max_total"])
 def test_a_higher_limit_buys_seats_for_those_who_wait(world, limit):
     seats = {"auto_purchase_monthly_cap": 1, "max_total": 2}
