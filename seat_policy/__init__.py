@@ -42,7 +42,7 @@ The claim and its rule can be asked for alone:
 """
 
 from seat_policy.allocation import NobodyWaits, Outcome, WaitingList, reconcile
-from seat_policy.claim import Claim, claim_of, explain, what_would_change
+from seat_policy.claim import Claim, claim_of, explain, mappings_rule, what_would_change
 from seat_policy.currency import format_minor, minor_unit_digits
 from seat_policy.model import (
     ANY,
@@ -140,6 +140,7 @@ __all__ = [
     "format_minor",
     "is_scheduled",
     "local_day",
+    "mappings_rule",
     "may",
     "minor_unit_digits",
     "next_invoice",

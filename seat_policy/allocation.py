@@ -59,12 +59,16 @@ class NobodyWaits:
 class Outcome:
     """What an event changes: the seats of members, and the pools afterwards.
 
-    ``unmet`` names, of the members that the event touched, those who wait now and for what.
+    Of the members that the event touched, ``unmet`` names those who wait now and for what, in
+    the order of the queue, and ``seats_taken`` counts those who hold less than before: a lower
+    tier, or nothing. Who was served from the queue got what they asked for, also where that is a
+    lower tier.
     """
 
     changes: tuple[SeatChange, ...]
     pools: tuple[Pool, ...]
     unmet: tuple[tuple[str, str], ...] = ()
+    seats_taken: int = 0
 
     def used_delta(self) -> dict[str, int]:
         """Return how many seats of each tier are held more (or, negative, less) than before."""
@@ -74,11 +78,6 @@ class Outcome:
                 if tier is not None:
                     delta[tier] = delta.get(tier, 0) + step
         return {tier: step for tier, step in delta.items() if step}
-
-    def seats_taken(self) -> int:
-        """Return how many members hold less than before: a lower tier, or nothing."""
-        ranks: dict[str | None, int] = {None: -1, **{pool.tier: pool.rank for pool in self.pools}}
-        return sum(ranks[change.after.tier] < ranks[change.before.tier] for change in self.changes)
 
 
 def reconcile(
@@ -257,8 +256,18 @@ class _Event:
             replace(pool, used=pool.used + delta[pool.tier]) if pool.tier in delta else pool
             for pool in self.pools
         )
-        unmet = [(i, seat.desired) for i in self.touched if (seat := self.after[i]).desired is not None]
-        return Outcome(changes, pools, tuple((i, d) for i, d in unmet if d is not None))
+        return Outcome(changes, pools, self._unmet(), self._seats_taken())
+
+    def _unmet(self) -> tuple[tuple[str, str], ...]:
+        seated = (replace(member, seat=self.after[member.id]) for member in self.touched.values())
+        waiting = sorted((member for member in seated if member.seat.desired is not None), key=place)
+        return tuple((member.id, str(member.seat.desired)) for member in waiting)
+
+    def _seats_taken(self) -> int:
+        def height(seat: Seat) -> int:
+            return -1 if seat.tier is None else self.ranks[seat.tier]
+
+        return sum(height(self.after[i]) < height(self.before[i]) for i in self.touched)
 
 
 class _Line:
@@ -298,8 +307,12 @@ class _Peekable:
         return head
 
 
-def place(member: Member) -> tuple[int, datetime, datetime, str]:
-    """Return what the queue is ordered by: class of the claim, then who waits longer, then who came first."""
+def place(member: Member) -> tuple[bool, int, datetime, datetime, str]:
+    """Return what the queue is ordered by: class of the claim, then who waits longer, then who came first.
+
+    Before all of them comes the member for whom a seat was found by name.
+    """
     since = member.seat.waiting_since
     assert since is not None
-    return _CLASS.get(member.seat.source, 2), since, member.created_at, member.id
+    claim_class = _CLASS.get(member.seat.source, 2)
+    return not member.goes_first, claim_class, since, member.created_at, member.id

@@ -46,7 +46,7 @@ def claim_of(member: Member, settings: Settings, pools: Sequence[Pool]) -> Claim
     """Return the claim of a member: a function of what stands now, not of how it came about."""
     if member.status is Status.SUSPENDED:
         return Claim(Source.NONE, NOTHING, "C0")
-    if member.override is not None and not _mapping_wins(member, settings):
+    if member.override is not None and not mappings_rule(member, settings):
         return Claim(Source.OVERRIDE, member.override, "C1")
     if member.role is Role.PRIMARY_OWNER:
         return _default(member, settings, "C2")
@@ -85,22 +85,22 @@ def explain(member: Member, claim: Claim, settings: Settings) -> str:
 
 def what_would_change(member: Member, claim: Claim) -> str:
     """Return in one sentence what would have to happen for a member to hold something else."""
-    if claim.rule == "C0":
-        return "The identity provider, or who administers it, has to make the member active again."
     if claim.suspends:
         return "The member has to join a mapped group."
     if member.seat.desired is not None:
         wanted = "seat" if member.seat.desired == ANY else f"{member.seat.desired} seat"
         return f"A {wanted} has to become free or be bought; the queue is served in order."
-    return _CHANGES[claim.source]
+    return _CHANGES[claim.rule]
 
 
-_CHANGES: Mapping[Source, str] = {
-    Source.OVERRIDE: "An administrator can clear the override or set another.",
-    Source.MAPPING: "Another group, another mapping, or an administrator's override.",
-    Source.DEFAULT: "A mapped group, or an administrator's override; a free higher seat alone changes nothing.",
-    Source.JIT: "A mapped group, or an administrator's override; a free higher seat alone changes nothing.",
-    Source.NONE: "A mapped group, or an administrator's override.",
+_CHANGES: Mapping[str, str] = {
+    "C0": "The identity provider, or who administers it, has to make the member active again.",
+    "C1": "An administrator can clear the override or set another.",
+    "C2": "An owner's override; a free higher seat alone changes nothing.",
+    "C3": "Another tier named by the identity provider, or an administrator's override.",
+    "C4": "Another group, another mapping, or an administrator's override.",
+    "C5": "A mapped group, or an administrator's override.",
+    "C6": "A mapped group, or an administrator's override; a free higher seat alone changes nothing.",
 }
 
 
@@ -114,9 +114,14 @@ def _default(member: Member, settings: Settings, rule: str) -> Claim:
     return Claim(source, ANY, rule, gives_back=reassess)
 
 
-def _mapping_wins(member: Member, settings: Settings) -> bool:
-    maps = settings.group_mappings is GroupMappings.ON
-    return settings.override_policy is OverridePolicy.MAPPING_WINS and maps and bool(member.mappings)
+def mappings_rule(member: Member, settings: Settings) -> bool:
+    """Whether a member's groups decide, whatever an administrator says (``override_policy: mapping_wins``).
+
+    The primary owner is not touched by mappings (C2).
+    """
+    wins = settings.override_policy is OverridePolicy.MAPPING_WINS
+    maps = settings.group_mappings is GroupMappings.ON and member.role is not Role.PRIMARY_OWNER
+    return wins and maps and bool(member.mappings)
 
 
 def _mapping_reason(member: Member, claim: Claim, settings: Settings) -> str:
@@ -130,6 +135,12 @@ def _unmapped_reason(member: Member, claim: Claim, settings: Settings) -> str:
     return f"Mappings are on, and who is in no mapped group {what} (unmapped_policy)."
 
 
+def _default_reason(member: Member, claim: Claim, settings: Settings) -> str:
+    if claim.desired == NOTHING or (member.seat.tier is None and member.seat.desired is None):
+        return "The mapping or the override is gone, and with it the seat (mapping_lost_policy)."
+    return "By default a member keeps their seat, and gets the highest tier that is free."
+
+
 _REASONS: Mapping[str, Callable[[Member, Claim, Settings], str]] = {
     "C0": lambda member, claim, settings: "The member is suspended and holds no seat.",
     "C1": lambda member, claim, settings: f"An administrator decided: {claim.desired}.",
@@ -139,7 +150,5 @@ _REASONS: Mapping[str, Callable[[Member, Claim, Settings], str]] = {
     "C3": lambda member, claim, settings: f"The identity provider names the tier: {claim.desired}.",
     "C4": _mapping_reason,
     "C5": _unmapped_reason,
-    "C6": lambda member, claim, settings: (
-        "By default a member keeps their seat, and gets the highest tier that is free."
-    ),
+    "C6": _default_reason,
 }

@@ -151,6 +151,8 @@ class Member:
     ``role`` counts now, ``own_role`` was given by hand; ``mappings`` are those of the groups that
     the member belongs to directly; ``named_tier`` is the tier that the identity provider itself
     names (seat rule C3); ``joined_by`` is the source that a new default claim gets.
+    ``goes_first``: a free seat was found, kept or bought for this very member, who is served
+    before everybody who waits.
     """
 
     id: str
@@ -163,6 +165,7 @@ class Member:
     named_tier: str | None = None
     joined_by: Source = Source.DEFAULT
     own_role: Role = Role.USER
+    goes_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -230,15 +229,15 @@ PLAN_SETTINGS: Mapping[Plan, Settings] = {
 }
 
 
-def automatic_purchase(outcome: Outcome, settings: Settings, bought_this_month: int) -> dict[str, int]:
-    """Return the seats to buy, by tier, for those whom an event left without what they ask for.
+def automatic_purchase(outcome: Outcome, settings: Settings, bought_this_month: int) -> str | None:
+    """Return the tier of which a seat is to be bought, because an event left somebody without what they ask for.
 
-    Who asks for any seat gets one of the lowest tier: nothing dearer is bought without anybody's word.
+    One seat at a time: who moves up to it leaves one that the next may have. Who asks for any
+    seat gets one of the lowest tier: nothing dearer is bought without anybody's word.
     """
     total = sum(pool.allocated for pool in outcome.pools)
-    room = max(settings.auto_purchase_monthly_cap - bought_this_month, 0)
-    if settings.max_total is not None:
-        room = min(room, max(settings.max_total - total, 0))
-    lowest = min(outcome.pools, key=lambda pool: pool.rank).tier
-    wanted = Counter(lowest if desired == ANY else desired for _, desired in outcome.unmet[:room])
-    return dict(wanted)
+    is_full = settings.max_total is not None and total >= settings.max_total
+    if not outcome.unmet or is_full or bought_this_month >= settings.auto_purchase_monthly_cap:
+        return None
+    _, desired = outcome.unmet[0]
+    return min(outcome.pools, key=lambda pool: pool.rank).tier if desired == ANY else desired

@@ -206,12 +206,14 @@ _numbers = count(1)
 
 @pytest.fixture
 def world(app: Any, database: Any, clock: Any) -> Callable[..., World]:
-    """Make an organization: ``world(premium=2, standard=3, plan="team", …)``."""
+    """Make an organization: ``world(premium=2, standard=3, plan="team", …)``, or with tiers of other names:
+    ``world(tiers={"gold": 1, "silver": 2, "bronze": 3})``, highest first."""
 
     def make(
         *,
         premium: int = 0,
         standard: int = 0,
+        tiers: dict[str, int] | None = None,
         plan: str = "team",
         billing: str = "monthly",
         term_start: str = "2026-01-01",
@@ -222,7 +224,7 @@ def world(app: Any, database: Any, clock: Any) -> Callable[..., World]:
             organizations.create,
             name=f"acme-{next(_numbers)}",
             plan=plan,
-            seats={"premium": premium, "standard": standard},
+            seats=tiers or {"premium": premium, "standard": standard},
             prices=prices or {},
             currency="USD",
             billing=billing,

@@ -12,7 +12,7 @@ import pytest
 from scim_server.cli import cli
 from scim_server.config import PREFIX, Config
 from scim_server.scim.dialects import ClientSettings
-from seat_policy import Settings
+from seat_policy import Settings, settings_as_values
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -54,6 +54,16 @@ def test_every_setting_of_an_organization_and_of_a_client_is_documented(settings
     documented = (DOCS / "administration.md").read_text()
 
     assert [f.name for f in fields(settings) if f"`{f.name}`" not in documented] == []
+
+
+def test_the_default_of_a_setting_is_documented_first():
+    defaults = settings_as_values(Settings())
+    named = [row for row in rows("administration.md") if row[0].startswith("`")]
+    documented = {row[0].strip("`"): row[1].split(",")[0] for row in named}
+    plain = documented.keys() & defaults.keys() - {"default_ceiling"}
+
+    assert len(plain) > 10
+    assert {name: documented[name] for name in plain} == {name: str(defaults[name]).lower() for name in plain}
 
 
 def test_every_command_says_what_it_does():

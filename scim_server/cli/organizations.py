@@ -42,6 +42,13 @@ def organization() -> None:
     metavar="TIER=MINOR",
     help="Price of a seat for a month in minor units (cents). [default: premium=15000 standard=3000]",
 )
+@click.option(
+    "--features",
+    multiple=True,
+    callback=pairs,
+    metavar="TIER=NAME,NAME",
+    help="What a tier unlocks. [default: for premium and standard, what is usual]",
+)
 @click.option("--currency", default="USD", show_default=True, help="ISO 4217.")
 @click.option(
     "--billing", type=click.Choice(["monthly", "annual"]), help="[default: monthly; annual on enterprise]"
@@ -59,6 +66,7 @@ def create_organization(
     plan: str,
     seats: dict[str, int],
     prices: dict[str, int],
+    features: dict[str, str],
     currency: str,
     billing: str | None,
     term_start: datetime | None,
@@ -80,6 +88,7 @@ def create_organization(
             plan=plan,
             seats=tiers_of(seats),
             prices=prices,
+            features={tier: names.split(",") for tier, names in features.items()},
             currency=currency,
             billing=billing or ("annual" if plan == "enterprise" else "monthly"),
             term_start=term_start.date() if term_start else date.fromisoformat(now.date().isoformat()),

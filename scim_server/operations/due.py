@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from scim_server.call import Call, Channel
 from scim_server.events import TermRenewed
 from scim_server.ids import new_id
-from scim_server.operations import access, invoices, members, seat_rules, seats
+from scim_server.operations import access, invoices, members, reservations, seat_rules, seats
 from scim_server.store import answers, billing, event_log, organizations, users
 from scim_server.store import seat_rules as rule_store
 from scim_server.store import seats as seat_store
@@ -75,7 +75,7 @@ def _expire(database: Transactions, call: Call) -> int:
             for member_id in ids:
                 database.run(end, call, member_id)
             steps += len(ids)
-    database.run(seat_rules.expire_reservations, call)
+    database.run(reservations.expire, call)
     return steps
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +30,7 @@ from scim_server.events import (
     UserDeleted,
 )
 from scim_server.ids import new_id
-from scim_server.operations import purchases, roles, seats
+from scim_server.operations import purchases, reservations, roles, seats
 from scim_server.operations import users as people
 from scim_server.operations.idempotency import once
 from scim_server.operations.listing import Listing, Page, listing
@@ -39,6 +40,7 @@ from scim_server.scim.values import Json, format_date_time
 from scim_server.store import event_log, groups, organizations, seat_rules, users
 from scim_server.store import members as store
 from scim_server.store import seats as seat_store
+from scim_server.store.database import LostRace
 from scim_server.store.seat_rules import Override
 from scim_server.store.seats import status_of
 from scim_server.store.transaction import Transaction
@@ -132,8 +134,7 @@ def change_role(tx: Transaction, call: Call, member_id: str, role: str) -> dict[
     There is one primary owner: making somebody else it makes the former one an owner, and only
     the primary owner may do that.
     """
-    owners = users.with_role(tx, call.organization_id, roles.OWNERS)
-    former = next((owner for owner in owners if owner.role == Role.PRIMARY_OWNER), None)
+    former = _primary_owner(tx, call)
     users.lock_all(tx, call.organization_id, [member_id, *([former.id] if former else [])])
     record = users.get(tx, call.organization_id, member_id)
     given = Role(role)
@@ -256,7 +257,7 @@ def _invite(
 def _seat_invited(
     tx: Transaction, call: Call, invited: Member, tier: str | None, *, purchase: bool
 ) -> list[Event]:
-    situation = seats.lock(tx, call)
+    situation = reservations.use_own(tx, call, seats.lock(tx, call))
     wanted = tier or _tier_to_buy(situation, call, purchase=purchase)
     happened: list[Event] = []
     allocated: Mapping[str, int] = {}
@@ -267,6 +268,7 @@ def _seat_invited(
             raise SeatUnavailable(f"No {wanted} seat is free.", tier=wanted)
         bought = purchases.buy_for(tx, call, situation, None, str(wanted))
         situation, allocated, happened = bought.situation, bought.allocated, bought.happened
+    invited = replace(invited, goes_first=wanted is not None)
     decision = seats.decide(tx, call, situation, [invited], allocated)
     seat = seats.seat_after(decision.outcome, invited)
     if (
@@ -302,9 +304,16 @@ def _mapped_roles(tx: Transaction, call: Call, member_id: str) -> list[Role]:
     return [mapping.role for mapping in member.mappings if mapping.role is not None]
 
 
+def _primary_owner(tx: Transaction, call: Call) -> UserRecord | None:
+    return next(iter(users.with_role(tx, call.organization_id, [Role.PRIMARY_OWNER])), None)
+
+
 def _make_primary_owner(
     tx: Transaction, call: Call, record: UserRecord, former: UserRecord | None
 ) -> dict[str, Any]:
+    seats.lock(tx, call)  # two people are not made primary owner at the same moment
+    if _primary_owner(tx, call) != former:
+        raise LostRace
     if former is not None and former.id == record.id:
         return get(tx, call, record.id)
     if former is not None and call.role == Role.OWNER:

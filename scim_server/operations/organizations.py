@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -57,12 +58,15 @@ def create(
     settings: Mapping[str, object],
     at: datetime,
     request_id: str,
+    features: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Create an organization with its seats. ``seats`` names the tiers, highest first.
 
+    ``features`` says what a tier unlocks, where that is not what a tier of its name usually does.
     Raises InvalidSetting for what makes no sense, NotUnique for a name that is taken.
     """
-    tiers = _tiers_of(seats, prices)
+    tiers = _tiers_of(seats, prices, {**FEATURES, **features})
+    _refuse_unknown_tiers(seats, [*prices, *features])
     _check_zone(time_zone)
     if not _CURRENCY.fullmatch(currency):
         raise InvalidSetting(f"{currency} is no currency: use three letters as in USD (ISO 4217).")
@@ -179,12 +183,17 @@ def _checked(
     raise InvalidSetting("; ".join(f"{invalid.name}: {invalid.reason}" for invalid in settings))
 
 
-def _tiers_of(seats: Mapping[str, int], prices: Mapping[str, int]) -> list[Tier]:
-    unknown = [tier for tier in prices if tier not in seats]
-    if not seats or unknown:
-        raise InvalidSetting(
-            f"A price names a tier without seats: {unknown[0]}." if unknown else "No seats are named."
-        )
+def _refuse_unknown_tiers(seats: Mapping[str, int], named: Iterable[str]) -> None:
+    unknown = [tier for tier in named if tier not in seats]
+    if unknown:
+        raise InvalidSetting(f"A price or a feature names a tier without seats: {unknown[0]}.")
+
+
+def _tiers_of(
+    seats: Mapping[str, int], prices: Mapping[str, int], features: Mapping[str, Sequence[str]]
+) -> list[Tier]:
+    if not seats:
+        raise InvalidSetting("No seats are named.")
     for tier, allocated in seats.items():
         if not _TIER_NAME.fullmatch(tier) or tier in (ANY, UNASSIGNED):
             raise InvalidSetting(f"{tier!r} is no name for a tier: use lower-case letters, digits, - and _.")
@@ -194,7 +203,7 @@ def _tiers_of(seats: Mapping[str, int], prices: Mapping[str, int]) -> list[Tier]
         Tier(
             tier=tier,
             rank=rank,
-            features=FEATURES.get(tier, ()),
+            features=tuple(features.get(tier, ())),
             month_price_minor=prices.get(tier, DEFAULT_MONTH_PRICES_MINOR.get(tier, 0)),
             allocated=seats[tier],
             used=0,

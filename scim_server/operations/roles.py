@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from scim_server.call import Call
 from scim_server.errors import OwnerProtected
 from scim_server.events import Event, RoleChanged
+from scim_server.store import seats
 from scim_server.store import users as store
 from scim_server.store.transaction import Transaction
 from scim_server.store.users import UserRecord
@@ -20,19 +21,13 @@ def follow_groups(tx: Transaction, call: Call, members: Sequence[Member]) -> lis
 
     The last owner stays one, whatever happens to groups.
     """
-    changed: dict[str, Role] = {}
-    happened: list[Event] = []
-    for member in members:
-        role = _mapped_role(member)
-        if role is not member.role:
-            changed[member.id] = role
-            happened.append(RoleChanged(member.id, member.role.value, role.value, "mapping"))
-    losing = {member.id for member in members if member.role is Role.OWNER and member.id in changed}
+    changing = [(member, role) for member in members if (role := _mapped_role(member)) is not member.role]
+    losing = {member.id for member, _ in changing if member.role is Role.OWNER}
     if losing and not _others(tx, call, losing):
-        return []
-    if changed:
-        store.set_roles(tx, call.organization_id, {key: role.value for key, role in changed.items()})
-    return happened
+        changing = [(member, role) for member, role in changing if member.id not in losing]
+    if changing:
+        store.set_roles(tx, call.organization_id, {member.id: role.value for member, role in changing})
+    return [RoleChanged(member.id, member.role.value, role.value, "mapping") for member, role in changing]
 
 
 def refuse_to_lose(tx: Transaction, call: Call, record: UserRecord) -> None:
@@ -42,7 +37,10 @@ def refuse_to_lose(tx: Transaction, call: Call, record: UserRecord) -> None:
         raise primary_owner_protected(
             "the primary owner can be neither deactivated nor removed; make somebody else primary owner first."
         )
-    if record.role == Role.OWNER and not _others(tx, call, {record.id}):
+    if record.role != Role.OWNER:
+        return
+    seats.lock_rules(tx, call.organization_id)  # two last owners cannot both leave at the same moment
+    if not _others(tx, call, {record.id}):
         raise OwnerProtected(
             "last_owner_protected: this is the last owner of the organization; make somebody else an owner first.",
             code="last_owner_protected",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from scim_server.call import Call
@@ -15,23 +15,20 @@ from scim_server.errors import (
     NothingToSwap,
     SeatUnavailable,
 )
-from scim_server.events import Event, MappingSet, OverrideCleared, OverrideSet, SeatReserved
+from scim_server.events import Event, MappingSet, OverrideCleared, OverrideSet
 from scim_server.operations import members as people
-from scim_server.operations import purchases, seats
+from scim_server.operations import purchases, reservations, seats
 from scim_server.operations.listing import Listing, Page, listing
 from scim_server.operations.roles import primary_owner_protected
 from scim_server.operations.seats import Situation
-from scim_server.scim.values import format_date_time
-from scim_server.store import event_log, groups, organizations, users
+from scim_server.store import event_log, groups, users
 from scim_server.store import seat_rules as store
 from scim_server.store import seats as seat_store
 from scim_server.store.seat_rules import Override, StoredMapping
-from scim_server.store.seats import Reservation
 from scim_server.store.transaction import Transaction
 from seat_policy import (
     UNASSIGNED,
     Member,
-    OverridePolicy,
     Role,
     Seat,
     SeatChange,
@@ -39,6 +36,7 @@ from seat_policy import (
     Status,
     claim_of,
     explain,
+    mappings_rule,
     what_would_change,
 )
 
@@ -87,7 +85,7 @@ def set_override(
     situation, member = _locked(tx, call, member_id)
     seats.check_tier(situation, tier)
     _refuse_where_mappings_rule(situation, member)
-    situation = _without_own_reservations(tx, call, situation)
+    situation = reservations.use_own(tx, call, situation)
     happened: list[Event] = []
     allocated: Mapping[str, int] = {}
     needs_seat = tier not in (UNASSIGNED, member.seat.tier) and member.status is not Status.SUSPENDED
@@ -96,8 +94,9 @@ def set_override(
             raise SeatUnavailable(f"No {tier} seat is free.", tier=tier)
         bought = purchases.buy_for(tx, call, situation, member.seat.tier, tier)
         situation, allocated, happened = bought.situation, bought.allocated, bought.happened
-    if reserve_seconds and member.seat.tier not in (None, tier):
-        situation, reserved = _reserve(tx, call, situation, member, reserve_seconds)
+    is_traded_in = allocated.get(member.seat.tier or UNASSIGNED, 0) < 0
+    if reserve_seconds and member.seat.tier not in (None, tier) and not is_traded_in:
+        situation, reserved = reservations.reserve(tx, call, situation, member, reserve_seconds)
         happened.append(reserved)
     override = Override(tier, call.actor, call.at, reason, expires_at)
     happened += seats.give(tx, call, situation, member, override, allocated=allocated)
@@ -150,16 +149,6 @@ def expire_override(tx: Transaction, call: Call, member_id: str) -> None:
     override = store.override_of(tx, call.organization_id, member_id)
     if override is not None and override.expires_at is not None and override.expires_at <= call.at:
         clear_override(tx, call, member_id, "override_expired")
-
-
-def expire_reservations(tx: Transaction, call: Call) -> None:
-    """Give the seats to the queue that were kept for an action which did not come."""
-    situation = seats.lock(tx, call)
-    kept = [one for one in situation.rules.reservations if one.until > call.at]
-    if len(kept) == len(situation.rules.reservations):
-        return
-    situation = _with_reservations(tx, call, situation, kept)
-    event_log.append(tx, call, seats.serve(tx, call, situation, "reservation_expired"))
 
 
 def mappings(tx: Transaction, call: Call, page: Page) -> Listing:
@@ -264,39 +253,8 @@ def _check_expiry(call: Call, expires_at: datetime | None) -> None:
         raise InvalidSetting("expires_at must be in the future.")
 
 
-def _without_own_reservations(tx: Transaction, call: Call, situation: Situation) -> Situation:
-    """Free the seats that were kept for this action of this administrator, and those kept too long."""
-    before = situation.rules.reservations
-    kept = [one for one in before if one.actor != call.actor and one.until > call.at]
-    return situation if len(kept) == len(before) else _with_reservations(tx, call, situation, kept)
-
-
-def _reserve(
-    tx: Transaction, call: Call, situation: Situation, member: Member, seconds: int
-) -> tuple[Situation, SeatReserved]:
-    """Keep the seat that a member is about to give up for the next action of this administrator."""
-    tier = str(member.seat.tier)
-    until = call.at + timedelta(seconds=seconds)
-    kept = [*situation.rules.reservations, Reservation(tier, call.actor, until)]
-    organizations.note_due(tx, call.organization_id, until)
-    reserved = SeatReserved(member.id, tier, format_date_time(until))
-    return _with_reservations(tx, call, situation, kept), reserved
-
-
-def _with_reservations(
-    tx: Transaction, call: Call, situation: Situation, kept: Sequence[Reservation]
-) -> Situation:
-    before = situation.rules.reservations
-    for tier in sorted({one.tier for one in (*before, *kept)}):
-        now = [one for one in kept if one.tier == tier]
-        if now != [one for one in before if one.tier == tier]:
-            seat_store.reserve(tx, call.organization_id, tier, now)
-    return replace(situation, rules=replace(situation.rules, reservations=tuple(kept)))
-
-
 def _refuse_where_mappings_rule(situation: Situation, member: Member) -> None:
-    rules = situation.settings.override_policy is OverridePolicy.MAPPING_WINS
-    if rules and situation.maps_groups and member.mappings:
+    if mappings_rule(member, situation.settings):
         raise ManagedByMapping(
             "Group mappings decide about this member's tier; change the groups or the mapping."
         )

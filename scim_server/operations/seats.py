@@ -34,7 +34,6 @@ from seat_policy import (
     Member,
     Outcome,
     Plan,
-    Pool,
     Seat,
     SeatChange,
     Settings,
@@ -55,6 +54,7 @@ SETTINGS_THAT_MOVE_SEATS = frozenset(
         "named_tiers",
     }
 )
+SETTINGS_THAT_BUY_SEATS = frozenset({"auto_purchase_monthly_cap", "max_total"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +167,10 @@ def after_new_settings(tx: Transaction, call: Call, changed: AbstractSet[str]) -
 
     Switching mappings off takes nothing away: who held a seat by mapping keeps it by default.
     """
-    if not changed & SETTINGS_THAT_MOVE_SEATS:
-        return []
     situation = lock(tx, call)
+    buys = situation.settings.exhausted_policy is ExhaustedPolicy.AUTO_PURCHASE
+    if not changed & (SETTINGS_THAT_MOVE_SEATS | (SETTINGS_THAT_BUY_SEATS if buys else set())):
+        return []
     if "group_mappings" in changed and not situation.maps_groups:
         situation = keeping_seats(situation)
     ids = store.all_member_ids(tx, call.organization_id)
@@ -184,10 +185,14 @@ def keeping_seats(situation: Situation) -> Situation:
 
 
 def release(tx: Transaction, call: Call, member_id: str, cause: str) -> list[Event]:
-    """Take the seat of somebody who is about to be removed and give it to the queue (seat rule B6)."""
+    """Take the seat of somebody who is about to be removed and give it to the queue (seat rule B6).
+
+    They are in no group any more; the role that one gave does not change for the moment that is left.
+    """
     situation = lock(tx, call)
     [member] = store.members(tx, call.organization_id, [member_id], with_mappings=False)
-    return settle(tx, call, situation, [replace(member, status=Status.SUSPENDED)], cause)
+    leaver = replace(member, status=Status.SUSPENDED, own_role=member.role)
+    return settle(tx, call, situation, [leaver], cause)
 
 
 def settle_after_reduction(
@@ -199,7 +204,8 @@ def settle_after_reduction(
 ) -> list[Event]:
     """Carry a reduction of the allocation out; ``movers`` give their seats up first and fall back.
 
-    They are found a seat below at once, also where people otherwise wait without one.
+    They are found a seat below at once, also where people otherwise wait without one or where
+    seats are bought by themselves.
     """
     taken = Counter(member.seat.tier for member in movers)
     pools = tuple(
@@ -210,9 +216,7 @@ def settle_after_reduction(
         )
         for pool in situation.rules.pools
     )
-    settings = situation.settings
-    if settings.exhausted_policy is ExhaustedPolicy.WAIT:
-        settings = replace(settings, exhausted_policy=ExhaustedPolicy.FALLBACK)
+    settings = replace(situation.settings, exhausted_policy=ExhaustedPolicy.FALLBACK)
     without = [replace(member, seat=replace(member.seat, tier=None)) for member in movers]
     reduced = Situation(replace(situation.rules, pools=pools), settings)
     outcome = decide(tx, call, reduced, without).outcome
@@ -257,25 +261,28 @@ def decide(
 ) -> Decision:
     """Ask the policy, and change nothing.
 
-    Where seats are bought by themselves (``auto_purchase``), it is asked again with those seats.
+    Where seats are bought by themselves (``auto_purchase``), it is asked again with each of them.
     """
 
-    def ask(pools: Sequence[Pool]) -> Outcome:
+    def ask(bought: Mapping[str, int]) -> Outcome:
+        pools = [
+            replace(pool, allocated=pool.allocated + bought.get(pool.tier, 0))
+            for pool in situation.rules.pools
+        ]
         queue = store.Queue(tx, call.organization_id, is_empty=not situation.rules.somebody_waits)
         return reconcile(pools, members, queue, situation.settings, call.at, situation.reserved(call.at))
 
-    outcome = ask(situation.rules.pools)
+    outcome = ask({})
     if situation.settings.exhausted_policy is not ExhaustedPolicy.AUTO_PURCHASE or not outcome.unmet:
         return Decision(outcome, allocated or {}, {})
-    bought = automatic_purchase(
-        outcome, situation.settings, invoices.bought_automatically_this_month(tx, call)
-    )
-    pools = [
-        replace(pool, allocated=pool.allocated + bought.get(pool.tier, 0)) for pool in situation.rules.pools
-    ]
+    before = invoices.bought_automatically_this_month(tx, call)
+    bought: Counter[str] = Counter()
+    while (tier := automatic_purchase(outcome, situation.settings, before + bought.total())) is not None:
+        bought[tier] += 1
+        outcome = ask(bought)
     total = Counter(allocated or {})
     total.update(bought)
-    return Decision(ask(pools) if bought else outcome, total, bought)
+    return Decision(outcome, total, bought)
 
 
 def carry_out(
@@ -293,7 +300,7 @@ def carry_out(
     Such an event waits for an owner (``removal_guard``): nobody whom it concerns is evaluated until then.
     """
     outcome, guard = decision.outcome, situation.settings.removal_guard
-    if is_guarded and guard is not None and outcome.seats_taken() > guard:
+    if is_guarded and guard is not None and outcome.seats_taken > guard:
         return [_hold(tx, call, outcome, members, cause)]
     store.save(
         tx,
@@ -321,7 +328,7 @@ def give(
     seat_rules.set_override(tx, call.organization_id, member.id, override)
     if override.expires_at is not None:
         organizations.note_due(tx, call.organization_id, override.expires_at)
-    decided = replace(member, override=override.tier)
+    decided = replace(member, override=override.tier, goes_first=True)
     changed = settle(tx, call, situation, [decided], cause, allocated=allocated, is_guarded=False)
     return [OverrideSet(member.id, member.override, override.tier, override.reason), *changed]
 
@@ -344,7 +351,7 @@ def _hold(tx: Transaction, call: Call, outcome: Outcome, members: Sequence[Membe
         cause=cause,
         member_ids=[member.id for member in members],
         changes=changes_shown(outcome),
-        seats_taken=outcome.seats_taken(),
+        seats_taken=outcome.seats_taken,
         at=call.at,
         actor=call.actor,
         request_id=call.request_id,

@@ -86,6 +86,8 @@ def add(
     seat, seated = seats.seat_new_member(tx, call, member, cause, is_in_groups=bool(group_ids))
     organizations.count_users(tx, call.organization_id, 1)
     event_log.append(tx, call, [UserCreated(user_id, document["userName"]), *seated])
+    if group_ids:  # which may have given a role too
+        return store.get(tx, call.organization_id, user_id)
     return UserRecord(
         id=user_id,
         document=text,

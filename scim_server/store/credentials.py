@@ -9,15 +9,17 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, insert, select, update
 
 from scim_server.store.prepared import Prepared
-from scim_server.store.tables import organizations, tokens, users
+from scim_server.store.tables import assignments, organizations, tokens, users
 from scim_server.store.transaction import Transaction
+from seat_policy import SeatStatus
 
 
 class TokenRecord(NamedTuple):
     """A token and what its bearer may be told of the organization and the person it stands for.
 
     ``client_settings`` is JSON text: the profile and what is set beside it. ``member_role`` and
-    ``member_active`` are those of the bound person at this moment; None for no such person.
+    ``member_active`` are those of the bound person at this moment; None for no such person. Whom
+    ``unmapped_policy`` suspends is not active either.
     """
 
     organization_id: str
@@ -55,10 +57,16 @@ _SELECT = select(
     organizations.c.secret,
     organizations.c.next_due_at,
     users.c.role.label("member_role"),
-    users.c.active.label("member_active"),
+    (users.c.active & (assignments.c.status != SeatStatus.RELEASED.value)).label("member_active"),
 ).select_from(
-    tokens.join(organizations, organizations.c.id == tokens.c.organization_id).outerjoin(
+    tokens.join(organizations, organizations.c.id == tokens.c.organization_id)
+    .outerjoin(
         users, (users.c.organization_id == tokens.c.organization_id) & (users.c.id == tokens.c.member_id)
+    )
+    .outerjoin(
+        assignments,
+        (assignments.c.organization_id == tokens.c.organization_id)
+        & (assignments.c.member_id == tokens.c.member_id),
     )
 )
 # The one look-up that cannot name the organization: the token is what says which it is.

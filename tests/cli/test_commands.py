@@ -50,6 +50,21 @@ def test_an_organization_is_created_shown_and_changed(run, acme):
     assert [one["name"] for one in run("organization", "list", "--json")] == ["acme"]
 
 
+def test_tiers_have_names_and_features_of_their_own(run):
+    made = run(
+        "organization", "create", "other", "--seats", "gold=1", "--seats", "bronze=2",
+        "--features", "gold=core,coding", "--json",
+    )  # fmt: skip
+
+    assert [(tier["tier"], tier["features"]) for tier in made["tiers"]] == [
+        ("gold", ["core", "coding"]),
+        ("bronze", []),
+    ]
+    assert "names a tier without seats" in run(
+        "organization", "create", "third", "--seats", "gold=1", "--features", "silver=core", fails=True
+    )
+
+
 def test_members_are_invited_seen_and_removed(run, acme):
     invited = run("member", "invite", "acme", "ada", "--role", "admin", "--json")
     assert (invited["status"], invited["role"]) == ("invited", "admin")

@@ -230,3 +230,72 @@ def test_a_suspended_member_can_have_an_override_for_later(world):
     acme.set_active("a", True)
 
     assert acme.held("a") == ("standard", "override")
+
+
+def test_a_reserved_seat_is_the_admins_also_where_an_older_override_waits(world):
+    acme = world(premium=1, standard=2)
+    acme.push("x", "ben")
+    acme.override("x", "premium")
+    acme.set_active("x", False)
+    acme.push("cy")
+    acme.set_active("x", True)
+
+    acme.override("cy", "unassigned", reserve_seconds=60)
+
+    assert acme.queue() == [("x", "premium")]
+    assert acme.override("ben", "premium")["tier"] == "premium"
+
+
+def test_a_reserved_seat_can_be_used_for_an_invitation(world):
+    acme = world(premium=1)
+    acme.push("ada", "waits")
+    acme.override("ada", "unassigned", reserve_seconds=60)
+
+    invited = acme.admin.post("/members", {"userName": "new", "tier": "premium"})
+
+    assert invited["seat"]["tier"] == "premium"
+    assert acme.queue() == [("waits", "any")]
+
+
+def test_a_seat_that_is_traded_in_is_not_there_to_be_reserved(world):
+    acme = world(premium=1, standard=2)
+    acme.push("ada", "ben", "cy")
+    order = {"tier": "premium", "purchase": True, "reserve_seconds": 60}
+
+    acme.owner.put(f"/members/{acme.ids['ben']}/seat", order)
+
+    assert [tier["reserved"] for tier in acme.admin.get("/seats")["tiers"]] == [0, 0]
+
+
+def test_the_primary_owners_tier_is_overridden_also_where_mappings_win(world):
+    acme = world(premium=1, standard=1, override_policy="mapping_wins")
+    acme.push("ada")
+    acme.role("ada", "primary_owner")
+    acme.group("eng", "ada", tier="premium")
+
+    acme.owner.put(f"/members/{acme.ids['ada']}/seat", {"tier": "standard"})
+
+    assert acme.held("ada") == ("standard", "override")
+
+
+def test_two_may_swap_though_one_of_them_holds_nothing(world):
+    acme = world(premium=1)
+    acme.push("ada", "ben")
+
+    acme.admin.post("/seats/swap", {"a": acme.ids["ada"], "b": acme.ids["ben"]})
+
+    assert acme.held("ada") == ("unassigned", "override")
+    assert acme.held("ben") == ("premium", "override")
+    assert acme.queue() == []
+
+
+def test_nobody_swaps_with_who_is_suspended(world):
+    acme = world(premium=2)
+    acme.push("ada", "ben")
+    acme.set_active("ben", False)
+    version = acme.version()
+
+    status, problem = acme.admin.refusal("POST", "/seats/swap", {"a": acme.ids["ada"], "b": acme.ids["ben"]})
+
+    assert (status, problem["code"]) == (409, "nothing_to_swap")
+    assert acme.version() == version

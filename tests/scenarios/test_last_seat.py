@@ -86,6 +86,44 @@ def test_freeing_and_taking_at_once_leaves_nobody_waiting_for_a_free_seat(world)
         assert not (free and acme.queue())
 
 
+def test_two_overrides_to_the_last_seat_of_a_tier_are_one(world):
+    for _ in range(5):
+        acme = world(premium=1, standard=2, default_ceiling="standard")
+        acme.push("ada", "ben")
+
+        statuses = at_once(
+            *[
+                lambda acme=acme, name=name: (
+                    acme.admin.request(
+                        "PUT", f"/members/{acme.ids[name]}/seat", {"tier": "premium"}
+                    ).status_code
+                )
+                for name in ("ada", "ben")
+            ]
+        )
+
+        assert sorted(statuses) == [200, 409]
+        assert acme.pools() == {"premium": "1/1", "standard": "1/2"}
+
+
+def test_a_login_and_a_push_of_the_same_person_make_one_member_with_one_seat(world):
+    login = {"userName": "ada", "groups": ["eng"]}
+    for _ in range(5):
+        acme = world(premium=2, provisioning_mode="jit")
+        acme.group("eng", tier="premium")
+        pushed, first, second = at_once(
+            lambda acme=acme: acme.scim.request("POST", "/Users", {"userName": "ada"}),
+            *[lambda acme=acme: acme.jit.request("POST", "/login", login) for _ in range(2)],
+        )
+
+        assert pushed.status_code in (201, 409)
+        assert [first.get_json()["decision"], second.get_json()["decision"]] == ["allow", "allow"]
+        assert [pushed.status_code, first.status_code, second.status_code].count(201) == 1
+        assert acme.pools()["premium"] == "1/2"
+        [member] = acme.admin.get("/members")["items"]
+        assert (member["seat"]["source"], len(member["groups"])) == ("mapping", 1)
+
+
 @pytest.mark.live
 def test_two_processes_get_one_premium_seat_between_them(live_server):
     """O24 over real HTTP, against a server with two worker processes."""

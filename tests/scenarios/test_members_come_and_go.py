@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.world import PATCH_OP
@@ -344,3 +346,76 @@ def test_named_tiers_are_off_unless_switched_on(world):
     acme.settings(named_tiers=True)
 
     assert acme.held("u") == ("standard", "mapping")
+
+
+def test_the_last_owner_stays_and_the_others_follow_their_groups(world):
+    acme = world(premium=2)
+    acme.push("ada", "ben")
+    for group, name, role in (("owners", "ada", "owner"), ("admins", "ben", "admin")):
+        acme.group(group, name)
+        acme.owner.put(f"/mappings/{acme.ids[group]}", {"tier": "premium", "role": role})
+    acme.settings(group_mappings="on")
+
+    acme.settings(group_mappings="off")
+
+    assert [acme.member(name)["role"] for name in ("ada", "ben")] == ["owner", "user"]
+
+
+def test_who_leaves_keeps_their_role_to_the_end(world):
+    acme = world(premium=1)
+    acme.push("ada")
+    acme.group("admins", "ada")
+    acme.owner.put(f"/mappings/{acme.ids['admins']}", {"tier": "premium", "role": "admin"})
+    acme.settings(group_mappings="on")
+    before = len(acme.audit("role_changed"))
+
+    acme.remove("ada")
+
+    assert len(acme.audit("role_changed")) == before
+
+
+def at_once(*requests):
+    with ThreadPoolExecutor(len(requests)) as pool:
+        return [future.result().status_code for future in [pool.submit(*request) for request in requests]]
+
+
+def test_two_are_not_made_primary_owner_at_once(world):
+    for _ in range(5):
+        acme = world(premium=2)
+        acme.push("ada", "ben")
+        paths = [f"/members/{acme.ids[name]}" for name in ("ada", "ben")]
+
+        statuses = at_once(
+            *[(acme.owner.request, "PATCH", path, {"role": "primary_owner"}) for path in paths]
+        )
+
+        assert sorted(statuses) == [200, 403]
+        assert sorted(acme.member(name)["role"] for name in ("ada", "ben")) == ["primary_owner", "user"]
+
+
+def test_the_last_two_owners_cannot_both_leave_at_once(world):
+    for _ in range(5):
+        acme = world(premium=2)
+        acme.push("ada", "ben")
+        for name in ("ada", "ben"):
+            acme.role(name, "owner")
+        paths = [f"/members/{acme.ids[name]}" for name in ("ada", "ben")]
+
+        statuses = at_once(*[(acme.owner.request, "PATCH", path, {"role": "user"}) for path in paths])
+
+        assert sorted(statuses) == [200, 403]
+
+
+def test_whom_the_mappings_suspend_administers_nothing_until_they_are_back(world, client_of):
+    acme = world(premium=2, unmapped_policy="remove")
+    acme.push("ada", "ben")
+    acme.role("ada", "admin")
+    ada = client_of(acme, member=acme.ids["ada"])
+    acme.group("eng", "ada", "ben", tier="premium")
+    assert ada.get("/seats")
+
+    acme.patch_group("eng", remove=("ada",))
+    assert ada.refusal("GET", "/seats")[0] == 401
+
+    acme.patch_group("eng", add=("ada",))
+    assert ada.get("/seats")

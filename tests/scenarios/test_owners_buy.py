@@ -353,3 +353,104 @@ def test_amounts_are_in_the_minor_units_of_the_currency(world):
     acme = world(standard=1)
 
     assert acme.owner.get("/organization")["minor_unit_digits"] == 2
+
+
+def with_an_override_that_waits(world, **seats):
+    """An organization in which x has come back to an override whose tier is full by now."""
+    acme = world(**seats)
+    acme.push("x")
+    acme.override("x", "premium")
+    acme.set_active("x", False)
+    acme.push("p")
+    acme.set_active("x", True)
+    return acme
+
+
+def test_the_seat_of_an_upgrade_goes_to_whom_it_was_bought_for(world):
+    acme = with_an_override_that_waits(world, premium=1, standard=2)
+    acme.push("ben")
+
+    acme.owner.put(f"/members/{acme.ids['ben']}/seat", {"tier": "premium", "purchase": True})
+
+    assert acme.held("ben") == ("premium", "override")
+    assert acme.queue() == [("x", "premium")]
+    assert acme.pools() == {"premium": "2/2", "standard": "1/1"}
+
+
+def test_the_seat_of_a_quote_for_a_member_goes_to_that_member(world):
+    acme = with_an_override_that_waits(world, premium=1, standard=2)
+    acme.push("ben")
+    _, refusal = acme.admin.refusal("PUT", f"/members/{acme.ids['ben']}/seat", {"tier": "premium"})
+
+    acme.confirm(refusal["quote"])
+
+    assert acme.held("ben") == ("premium", "override")
+    assert acme.queue() == [("x", "premium")]
+
+
+def test_the_seat_that_is_bought_with_an_invitation_is_the_invited_persons(world):
+    acme = with_an_override_that_waits(world, premium=1)
+
+    invited = acme.invite("new", tier="premium", purchase=True)
+
+    assert invited["seat"]["tier"] == "premium"
+    assert acme.queue() == [("x", "premium")]
+
+
+def test_any_seat_that_is_bought_with_an_invitation_is_the_invited_persons(world):
+    acme = world(premium=1)
+    acme.push("ada", "waits")
+
+    invited = acme.invite("new", purchase=True)
+
+    assert invited["seat"]["tier"] == "standard"
+    assert acme.queue() == [("waits", "any")]
+
+
+def test_in_a_new_month_seats_are_bought_for_those_who_wait_longer_too(world, clock):
+    acme = world(premium=1, exhausted_policy="auto_purchase", auto_purchase_monthly_cap=2)
+    acme.push("ada", "ben", "cy", "dee")
+    assert acme.queue() == [("dee", "any")]
+
+    clock.set("2026-02-02")
+    acme.push("eve")
+
+    assert acme.tiers("dee", "eve") == ["standard", "standard"]
+    assert acme.pools()["standard"] == "4/4"
+
+
+def test_no_more_is_bought_by_itself_than_is_needed(world):
+    acme = world(premium=0, standard=1, exhausted_policy="wait")
+    acme.push("ada", "ben")
+    acme.group("eng", "ada", tier="premium")
+
+    acme.settings(exhausted_policy="auto_purchase")
+
+    assert acme.tiers("ada", "ben") == ["premium", "standard"]
+    assert acme.pools() == {"premium": "1/1", "standard": "1/1"}
+
+
+@pytest.mark.parametrize("limit", ["auto_purchase_monthly_cap", "max_total"])
+def test_a_higher_limit_buys_seats_for_those_who_wait(world, limit):
+    seats = {"auto_purchase_monthly_cap": 1, "max_total": 2}
+    acme = world(premium=1, exhausted_policy="auto_purchase", **{limit: seats[limit]})
+    acme.push("ada", "ben", "cy")
+    assert acme.queue() == [("cy", "any")]
+
+    acme.settings(**{limit: seats[limit] + 1})
+
+    assert acme.tiers("ben", "cy") == ["standard", "standard"]
+    assert acme.pools() == {"premium": "1/1", "standard": "2/2"}
+
+
+@pytest.mark.parametrize("policy", ["auto_purchase", "wait", "reject"])
+def test_what_is_given_up_is_not_bought_again_at_once(world, clock, policy):
+    acme = world(premium=2, standard=2, min_total=0, reduction_effective="renewal", exhausted_policy=policy)
+    acme.push("ada", "ben")
+    acme.group("eng", "ada", "ben", tier="premium")
+    acme.buy(premium=-1)
+
+    clock.set("2026-02-01T00:00:00")
+
+    assert acme.pools() == {"premium": "1/1", "standard": "1/2"}
+    assert acme.seat("ben")["status"] == "held_waiting"

@@ -137,3 +137,15 @@ def test_the_same_login_twice_changes_nothing(world):
     acme.login("j", ["eng"])
 
     assert (acme.version(), acme.audit()) == (version, events)
+
+
+def test_a_first_login_tells_the_role_that_a_group_gives(world):
+    acme = world(premium=2, provisioning_mode="jit")
+    acme.group("admins")
+    acme.owner.put(f"/mappings/{acme.ids['admins']}", {"tier": "premium", "role": "admin"})
+    acme.settings(group_mappings="on")
+
+    decision = acme.login("ada", ["admins"])
+
+    assert decision["member"]["role"] == "admin"
+    assert decision["seat"]["source"] == "mapping"

@@ -82,3 +82,30 @@ def test_members_who_are_gone_meanwhile_are_left_out(guarded):
     guarded.owner.post(f"/seats/held/{held['id']}/confirm")
 
     assert guarded.tiers("b", "c") == ["unassigned", "unassigned"]
+
+
+@pytest.fixture
+def waiting_for_less(world):
+    """Mappings give two people standard, which is full: they hold premium until a seat is free. One is enough."""
+    acme = world(premium=2, standard=1, removal_guard=1, min_total=0)
+    acme.push("ada", "ben", "cy")
+    acme.group("staff", "ada", "ben")
+    acme.group("eng", "cy")
+    acme.owner.put(f"/mappings/{acme.ids['staff']}", {"tier": "standard"})
+    acme.settings(group_mappings="on")
+    assert acme.queue() == [("ada", "standard"), ("ben", "standard")]
+    return acme
+
+
+def test_who_gets_the_lower_seat_they_wait_for_loses_none(waiting_for_less):
+    waiting_for_less.buy(standard=2)
+
+    assert waiting_for_less.pools() == {"premium": "0/2", "standard": "3/3"}
+    assert waiting_for_less.owner.get("/seats/held")["items"] == []
+
+
+def test_who_is_removed_is_never_held_back(waiting_for_less):
+    waiting_for_less.remove("cy")
+
+    assert waiting_for_less.pools() == {"premium": "1/2", "standard": "1/1"}
+    assert waiting_for_less.owner.get("/seats/held")["items"] == []

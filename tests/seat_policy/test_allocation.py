@@ -127,6 +127,16 @@ def test_a_freed_seat_goes_to_overrides_then_mappings_then_defaults_and_then_to_
     assert result.used_delta() == {}
 
 
+def test_who_a_seat_was_found_for_is_served_before_everybody_who_waits():
+    waiter = person("waiter", seat=holding(None, Source.OVERRIDE, "premium"), override="premium")
+    ada = replace(person("ada", override="premium"), goes_first=True)
+
+    result = outcome(pools("0/1"), [ada], waiter)
+
+    assert after(result, ada).tier == "premium"
+    assert after(result, waiter) == waiter.seat
+
+
 def test_a_move_up_frees_a_seat_that_the_next_one_gets_in_the_same_event():
     leaver = person("leaver", seat=holding("premium"), status=Status.SUSPENDED)
     upward = person("upward", seat=holding("standard", Source.MAPPING, "premium"))

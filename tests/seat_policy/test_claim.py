@@ -6,6 +6,7 @@ import pytest
 
 from seat_policy import (
     ANY,
+    NO_SEAT,
     UNASSIGNED,
     GroupMapping,
     MappingConflict,
@@ -113,6 +114,20 @@ def test_a_mapping_beats_an_override_where_the_organization_wants_it_so():
 
     assert claimed(person("a", "premium", override="standard"), settings)[0] == "C4"
     assert claimed(person("a", override="standard"), settings)[0] == "C1"
+
+
+def test_no_mapping_beats_the_override_of_the_primary_owner():
+    settings = Settings(group_mappings=MAPPED.group_mappings, override_policy=OverridePolicy.MAPPING_WINS)
+    owner = person("a", "premium", override="standard", role=Role.PRIMARY_OWNER)
+
+    assert claimed(owner, settings)[0] == "C1"
+
+
+def test_who_went_without_a_seat_along_with_the_mapping_is_told_so():
+    settings = Settings(mapping_lost_policy=MappingLostPolicy.UNASSIGN)
+    gone = person("a", seat=NO_SEAT)
+
+    assert "mapping_lost_policy" in explain(gone, claim_of(gone, settings, POOLS), settings)
 
 
 @pytest.mark.parametrize("member", [person("a", "premium"), person("a"), person("a", override="standard")])

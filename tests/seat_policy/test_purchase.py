@@ -154,12 +154,19 @@ def unmet(*desired: str, before: list[Pool]) -> Outcome:
 
 def test_what_is_bought_by_itself_stays_under_cap_and_maximum():
     full = pools("0/0", "2/2")
-    wants = unmet("any", "premium", "any", before=full)
+    wants = unmet("premium", "any", before=full)
 
-    assert automatic_purchase(wants, Settings(), 0) == {"standard": 2, "premium": 1}
-    assert automatic_purchase(wants, Settings(auto_purchase_monthly_cap=3), 2) == {"standard": 1}
-    assert automatic_purchase(wants, Settings(max_total=4), 0) == {"standard": 1, "premium": 1}
-    assert automatic_purchase(wants, Settings(auto_purchase_monthly_cap=1), 5) == {}
+    assert automatic_purchase(wants, Settings(), 9) == "premium"
+    assert automatic_purchase(wants, Settings(), 10) is None
+    assert automatic_purchase(wants, Settings(auto_purchase_monthly_cap=1), 5) is None
+    assert automatic_purchase(wants, Settings(max_total=2), 0) is None
+
+
+def test_who_asks_for_any_seat_gets_one_of_the_lowest_tier_bought():
+    full = pools("0/0", "2/2")
+
+    assert automatic_purchase(unmet("any", "premium", before=full), Settings(), 0) == "standard"
+    assert automatic_purchase(unmet(before=full), Settings(), 0) is None
 
 
 # -- money
