@@ -88,10 +88,12 @@ def run_due(json_: bool) -> None:
     from scim_server.operations import due
 
     with database() as opened:
-        steps = due.run_all(opened, datetime.now(UTC))
-    done = [{"organization_id": one, "steps": count} for one, count in steps.items()]
+        done = list(due.run_all(opened, datetime.now(UTC)))
     show(
-        done,
+        [{"organization_id": one.organization_id, "steps": one.steps} for one in done if not one.error],
         json_,
-        "\n".join(f"{one['organization_id']}  {one['steps']}" for one in done) or "Nothing is due.",
+        "\n".join(f"{one.organization_id}  {one.steps}" for one in done if not one.error) or "Nothing is due.",
     )
+    failed = [f"{one.organization_id}: {one.error}" for one in done if one.error]
+    if failed:
+        raise click.ClickException("Not everything that is due could be done: " + "; ".join(failed))

@@ -9,7 +9,7 @@ from marshmallow import Schema, fields, validate
 from scim_server.operations import invoices, purchases
 from scim_server.operations.listing import Listing
 from scim_server.web.admin.blueprint import AdminBlueprint
-from scim_server.web.admin.schemas import Instant, LineSchema, PageSchema, QuoteSchema, page_of
+from scim_server.web.admin.schemas import Flag, Instant, LineSchema, PageSchema, QuoteSchema, page_of
 from scim_server.web.authentication import needs
 from scim_server.web.http import look, no_content, perform
 from seat_policy import Action
@@ -33,7 +33,7 @@ class AskQuoteSchema(Schema):
 class ConfirmSchema(Schema):
     """``accept`` must be true: nothing is bought without an explicit yes."""
 
-    accept = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    accept = Flag(load_default=False)
 
 
 class InvoiceSchema(Schema):

@@ -62,7 +62,7 @@ class MembersQuerySchema(PageSchema):
 class EmailSchema(Schema):
     value = fields.String(required=True)
     type = fields.String()
-    primary = fields.Boolean()
+    primary = Flag()
 
 
 class NameSchema(Schema):

@@ -28,10 +28,21 @@ class Instant(fields.Field[datetime]):
 
 
 class Flag(fields.Boolean):
-    """true or false in a body, "true" or "false" in a query; nothing else."""
+    """true or false in a body; nothing that only resembles them, for money may hang on it."""
 
-    truthy = {True, "true"}  # noqa: RUF012 - as marshmallow declares it
-    falsy = {False, "false"}  # noqa: RUF012
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class QueryFlag(fields.Boolean):
+    """The words true and false in a query."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if value not in ("true", "false"):
+            raise self.make_error("invalid", input=value)
+        return bool(value == "true")
 
 
 class ProblemSchema(Schema):
@@ -66,7 +77,7 @@ class PageSchema(Schema):
 
 
 class DryRunSchema(Schema):
-    dry_run = Flag(load_default=False, metadata={"description": "Only say what would change."})
+    dry_run = QueryFlag(load_default=False, metadata={"description": "Only say what would change."})
 
 
 class ChangeSchema(Schema):
