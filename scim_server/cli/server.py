@@ -92,7 +92,8 @@ def run_due(json_: bool) -> None:
     show(
         [{"organization_id": one.organization_id, "steps": one.steps} for one in done if not one.error],
         json_,
-        "\n".join(f"{one.organization_id}  {one.steps}" for one in done if not one.error) or "Nothing is due.",
+        "\n".join(f"{one.organization_id}  {one.steps}" for one in done if not one.error)
+        or "Nothing is due.",
     )
     failed = [f"{one.organization_id}: {one.error}" for one in done if one.error]
     if failed:

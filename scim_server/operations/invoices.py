@@ -36,7 +36,7 @@ from seat_policy import (
     start_of,
 )
 
-PURCHASE, AUTOMATIC, RENEWAL = "purchase", "automatic", "renewal"
+KINDS = PURCHASE, AUTOMATIC, RENEWAL = "purchase", "automatic", "renewal"
 
 
 def issue(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar, cast
 
 from flask import Request
@@ -10,6 +11,7 @@ from flask_smorest import Blueprint  # type: ignore[import-untyped]
 from marshmallow import EXCLUDE, Schema, fields, validate
 from webargs.flaskparser import FlaskParser
 
+from scim_server.web.admin.schemas import ProblemSchema
 from scim_server.web.http import json_body
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -34,18 +36,36 @@ class _Parser(FlaskParser):
         return json_body()
 
 
+def _fails(blueprint: Blueprint, view: View, status: int) -> View:
+    """Describe a failure by the response of its name (``AdminApi``)."""
+    return cast(View, blueprint.alt_response(status, response=HTTPStatus(status).name)(view))
+
+
 class AdminBlueprint(Blueprint):  # type: ignore[misc]
     """A flask-smorest blueprint: each decorator checks or converts, and describes (OpenAPI)."""
 
     ARGUMENTS_PARSER = _Parser()
 
     def call(self, method: str, rule: str) -> Callable[[View], View]:
-        """Lead a method of an address to a view."""
-        return cast(Callable[[View], View], self.route(rule, methods=[method]))
+        """Lead a method of an address to a view, and describe what can go wrong at any such address."""
+        statuses = [400, 401, 403, 503]
+        statuses += [404] if "<" in rule else []
+        statuses += [413] if method != "GET" else []
+
+        def lead(view: View) -> View:
+            for status in statuses:
+                view = _fails(self, view, status)
+            return cast(View, self.route(rule, methods=[method])(view))
+
+        return lead
 
     def body(self, schema: SchemaType) -> Callable[[View], View]:
         """Check the body and hand it to the view; members that the schema does not know are refused."""
-        return cast(Callable[[View], View], self.arguments(schema))
+
+        def read(view: View) -> View:
+            return cast(View, self.arguments(schema)(_fails(self, view, 415)))
+
+        return read
 
     def query(self, schema: SchemaType) -> Callable[[View], View]:
         """Check the query parameters and hand them to the view."""
@@ -58,6 +78,12 @@ class AdminBlueprint(Blueprint):  # type: ignore[misc]
     def answer(self, schema: SchemaType | None, status: int = 200) -> Callable[[View], View]:
         """Write what the view returns by a schema."""
         return cast(Callable[[View], View], self.response(status, schema))
+
+    def conflicts(self, *codes: str) -> Callable[[View], View]:
+        """Describe why the present state may not allow the call: the codes of its 409."""
+        description = f"The present state does not allow it: {', '.join(codes)}"
+        problem = {"schema": ProblemSchema, "content_type": "application/problem+json"}
+        return cast(Callable[[View], View], self.alt_response(409, description=description, **problem))
 
     def also(self, status: int, schema: SchemaType, description: str) -> Callable[[View], View]:
         """Describe another answer, which the view makes itself."""
