@@ -132,10 +132,14 @@ def scheduled(tx: Transaction, call: Call) -> dict[str, Any]:
 def cancel_scheduled(tx: Transaction, call: Call, reduction_id: str) -> None:
     """Take a scheduled reduction back. Raises NotFound."""
     seats.lock(tx, call)
-    if not store.unschedule(tx, call.organization_id, reduction_id):
+    waiting = {one.id: one for one in store.scheduled(tx, call.organization_id)}
+    if reduction_id not in waiting:
         raise NotFound(f"No reduction {reduction_id[:100]} is scheduled.")
+    store.unschedule(tx, call.organization_id, reduction_id)
     seat_store.touch_organization(tx, call.organization_id)
-    event_log.append(tx, call, [ReductionCancelled(reduction_id)])
+    one = waiting[reduction_id]
+    cancelled = ReductionCancelled(one.id, one.tier, one.quantity, one.effective_on.isoformat())
+    event_log.append(tx, call, [cancelled])
 
 
 def allocation_delta(before: Sequence[Pool], after: Sequence[Pool]) -> dict[str, int]:

@@ -85,6 +85,11 @@ class AdminBlueprint(Blueprint):  # type: ignore[misc]
         problem = {"schema": ProblemSchema, "content_type": "application/problem+json"}
         return cast(Callable[[View], View], self.alt_response(409, description=description, **problem))
 
+    def either(self, *schemas: SchemaType) -> Callable[[View], View]:
+        """Describe an answer that has one of several forms, where the view makes the other ones itself."""
+        content = {"application/json": {"schema": {"oneOf": list(schemas)}}}
+        return cast(Callable[[View], View], self.doc(responses={"200": {"content": content}}))
+
     def also(self, status: int, schema: SchemaType, description: str) -> Callable[[View], View]:
         """Describe another answer, which the view makes itself."""
         decorator = self.alt_response(status, schema=schema, description=description, success=True)
