@@ -198,6 +198,14 @@ def test_a_body_that_is_wrong_is_answered_with_the_names_of_its_members(owner, u
     assert named in body_of(response)["errors"]
 
 
+def test_a_body_is_refused_where_none_is_taken(owner, user):
+    meant = owner.post("/seats/reprocess", {"dry_run": True})
+
+    assert (meant.status_code, list(body_of(meant)["errors"])) == (422, ["dry_run"])
+    assert owner.post("/seats/reprocess", {}).status_code == 200
+    assert owner.post(f"/members/{user['id']}/accept", None).status_code == 200
+
+
 def test_a_body_that_is_no_json_is_a_problem(app, owner, user):
     response = app.test_client().put(
         f"/admin/v1/members/{user['id']}/seat",

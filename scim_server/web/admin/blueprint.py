@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar, cast
 
-from flask import Request
+from flask import Request, request
 from flask_smorest import Blueprint  # type: ignore[import-untyped]
-from marshmallow import EXCLUDE, Schema, fields, validate
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from webargs.flaskparser import FlaskParser
 
 from scim_server.web.admin.schemas import ProblemSchema
@@ -16,6 +17,8 @@ from scim_server.web.http import json_body
 
 View = TypeVar("View", bound=Callable[..., Any])
 SchemaType = type[Schema]
+
+_HAS_BODY = "_has_body"
 
 
 class IdempotencySchema(Schema):
@@ -41,6 +44,19 @@ def _fails(blueprint: Blueprint, view: View, status: int) -> View:
     return cast(View, blueprint.alt_response(status, response=HTTPStatus(status).name)(view))
 
 
+def _refusing_a_body(view: View) -> View:
+    """Refuse members of a body where none are taken: somebody means something by them."""
+
+    @wraps(view)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        unknown = json_body() if request.get_data() else {}
+        if unknown:
+            raise ValidationError({name: ["Unknown field."] for name in unknown})
+        return view(*args, **kwargs)
+
+    return cast(View, checked)
+
+
 class AdminBlueprint(Blueprint):  # type: ignore[misc]
     """A flask-smorest blueprint: each decorator checks or converts, and describes (OpenAPI)."""
 
@@ -53,6 +69,8 @@ class AdminBlueprint(Blueprint):  # type: ignore[misc]
         statuses += [413] if method != "GET" else []
 
         def lead(view: View) -> View:
+            if method == "POST" and not hasattr(view, _HAS_BODY):
+                view = _fails(self, _refusing_a_body(view), 422)
             for status in statuses:
                 view = _fails(self, view, status)
             return cast(View, self.route(rule, methods=[method])(view))
@@ -63,6 +81,7 @@ class AdminBlueprint(Blueprint):  # type: ignore[misc]
         """Check the body and hand it to the view; members that the schema does not know are refused."""
 
         def read(view: View) -> View:
+            setattr(view, _HAS_BODY, True)
             return cast(View, self.arguments(schema)(_fails(self, view, 415)))
 
         return read
