@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from datetime import UTC, datetime
 
@@ -46,7 +47,19 @@ def demo(host: str, port: int) -> None:
     _serve(host, port, 2, threads)
 
 
+def _refuse_unless_free(host: str, port: int) -> None:
+    """Say so where the address cannot be listened on; a second server would share it with the first unseen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was left is free
+            probe.bind((host, port))
+    except OSError as error:
+        raise click.ClickException(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
+
+
 def _serve(host: str, port: int, workers: int, threads: int) -> None:
+    _refuse_unless_free(host, port)
     from granian import Granian
     from granian.constants import Interfaces
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -255,6 +256,15 @@ def test_due_work_that_fails_is_an_error_and_the_rest_is_done(run, acme, monkeyp
     assert result.exit_code == 1
     assert result.stdout == f"{other['id']}  2\n"
     assert f"{acme['id']}: broken" in result.stderr
+
+
+def test_an_address_that_is_taken_is_not_served(run):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        says = run("serve", "--port", port, fails=True)
+
+    assert f"Cannot listen on 127.0.0.1, port {port}: Address already in use." in says
 
 
 def test_what_goes_wrong_is_one_line(capsys, monkeypatch, tmp_path):

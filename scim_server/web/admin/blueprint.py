@@ -12,6 +12,7 @@ from flask_smorest import Blueprint  # type: ignore[import-untyped]
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from webargs.flaskparser import FlaskParser
 
+from scim_server.scim.values import Json
 from scim_server.web.admin.schemas import ProblemSchema
 from scim_server.web.http import json_body
 
@@ -32,11 +33,16 @@ class IdempotencySchema(Schema):
     )
 
 
+def _given() -> Json:
+    """Return what the body says; no body says nothing, and what is missing is told by name."""
+    return json_body() if request.get_data() else {}
+
+
 class _Parser(FlaskParser):
     """Reads JSON with the program's own strict reader, whatever media type it is labelled with."""
 
     def load_json(self, req: Request, schema: Schema) -> Any:
-        return json_body()
+        return _given()
 
 
 def _fails(blueprint: Blueprint, view: View, status: int) -> View:
@@ -49,8 +55,7 @@ def _refusing_a_body(view: View) -> View:
 
     @wraps(view)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        unknown = json_body() if request.get_data() else {}
-        if unknown:
+        if unknown := _given():
             raise ValidationError({name: ["Unknown field."] for name in unknown})
         return view(*args, **kwargs)
 
