@@ -8,11 +8,13 @@ import threading
 from dataclasses import asdict
 
 from flask import Flask
+from structlog.typing import FilteringBoundLogger
 
 from scim_server.app import create_app
 from scim_server.config import Config
 from scim_server.errors import Unavailable
 from scim_server.operations import due
+from scim_server.operations.due import CaughtUp
 from scim_server.web.http import Services
 
 # By the driver of PostgreSQL at every connection, by the metrics, and by the C library.
@@ -41,13 +43,21 @@ def _keep_up(services: Services) -> None:
     pause = threading.Event()
     while not pause.wait(services.config.due_seconds * random.uniform(0.5, 1.5)):
         try:
-            done = {
-                key: count for key, count in due.run_all(services.database, services.clock()).items() if count
-            }
-        except Unavailable as error:
-            services.log.warning("due later", reason=error.detail)
+            for done in due.run_all(services.database, services.clock()):
+                _note(services.log, done)
         except Exception as error:  # which must not end the thread
-            services.log.error("unexpected error", thread="due", exc_info=error)
-        else:
-            if done:
-                services.log.info("due", organizations=len(done), steps=sum(done.values()))
+            _note_failure(services.log, error)
+
+
+def _note(log: FilteringBoundLogger, done: CaughtUp) -> None:
+    if done.error is not None:
+        _note_failure(log, done.error, organization=done.organization_id)
+    elif done.steps:
+        log.info("due", organization=done.organization_id, steps=done.steps)
+
+
+def _note_failure(log: FilteringBoundLogger, error: Exception, **about: str) -> None:
+    if isinstance(error, Unavailable):
+        log.warning("due later", reason=error.detail, **about)
+    else:
+        log.error("unexpected error", thread="due", exc_info=error, **about)

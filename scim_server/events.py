@@ -144,7 +144,10 @@ class InvitationSent(Event):
 
 @dataclass(frozen=True, slots=True)
 class InvitationAccepted(Event):
-    pass
+    """Before and after are the status of the member."""
+
+    before: str = "invited"
+    after: str = "active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,9 @@ class ReductionScheduled(Event):
 
 @dataclass(frozen=True, slots=True)
 class ReductionCancelled(Event):
-    pass
+    tier: str
+    quantity: int
+    effective_on: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,19 +208,29 @@ class OrganizationCreated(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class TokenCreated(Event):
+class TokenEvent(Event):
+    """What a token is; never its secret, and not the hash of it either."""
+
     kind: str
     role: str | None
+    member_id: str | None
+    name: str | None
+    expires_at: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class TokenRevoked(Event):
+class TokenCreated(TokenEvent):
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class TokenRotated(Event):
+class TokenRevoked(TokenEvent):
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRotated(TokenEvent):
+    """The token has a new secret; all else is as it was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -245,7 +245,10 @@ def settings_from(
             read[name] = reader(value, tiers)
         except ValueError as error:
             wrong.append(Invalid(name, str(error)))
-    return tuple(wrong) if wrong else replace(base, **read)
+    settings = base if wrong else replace(base, **read)
+    if settings.max_total is not None and settings.min_total > settings.max_total:
+        wrong.append(Invalid("min_total", f"must not be above max_total, which is {settings.max_total}"))
+    return tuple(wrong) if wrong else settings
 
 
 def settings_as_values(settings: Settings, tiers: Collection[str] = ()) -> dict[str, object]:

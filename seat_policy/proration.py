@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import calendar
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from fractions import Fraction
 from math import floor
@@ -28,7 +28,8 @@ class Billing(StrEnum):
 class Terms:
     """How an organization is billed. ``anchor`` is the first day of its first period.
 
-    Enterprise is billed by the year and prorated by months, whatever ``billing`` says.
+    Enterprise is billed by the year and prorated by months, whatever ``billing`` says. What
+    happens before the anchor counts as its first moment: the first period is charged in full.
     """
 
     plan: Plan
@@ -66,8 +67,8 @@ class Share:
 
 
 def period_of(terms: Terms, at: datetime | date) -> Period:
-    """Return the period that an instant, or a day, falls into."""
-    day = local_day(terms, at)
+    """Return the period that an instant, or a day, falls into; the first one before there is any."""
+    day = max(local_day(terms, at), terms.anchor)
     number = ((day.year - terms.anchor.year) * 12 + day.month - terms.anchor.month) // terms.months
     while month_after(terms.anchor, number * terms.months) > day:
         number -= 1
@@ -85,10 +86,12 @@ def share_left(terms: Terms, at: datetime | date) -> Share:
     Team: whole days left of the days of the period. Enterprise: months left of twelve, the
     purchase day counts; within a month, by its days.
     """
-    period = period_of(terms, at)
+    if local_day(terms, at) < terms.anchor:
+        at = terms.anchor
+    period, day = period_of(terms, at), local_day(terms, at)
     if terms.plan is Plan.ENTERPRISE:
-        return _months_left(terms, period, local_day(terms, at))
-    whole = (period.end - local_day(terms, at)).days - (0 if _is_midnight(terms, at) else 1)
+        return _months_left(terms, period, day)
+    whole = (period.end - day).days - (0 if _begins_the_day(terms, at) else 1)
     return Share(whole, (period.end - period.start).days)
 
 
@@ -117,8 +120,11 @@ def month_after(anchor: date, months: int) -> date:
 
 
 def start_of(terms: Terms, day: date) -> datetime:
-    """Return the instant at which a day begins in the billing time zone."""
-    return datetime.combine(day, time(), terms.time_zone)
+    """Return the instant, in UTC, at which a day begins in the billing time zone.
+
+    Where clocks are put forward at midnight, that is the first instant behind the gap.
+    """
+    return datetime.combine(day, time(), terms.time_zone).astimezone(UTC)
 
 
 def local_day(terms: Terms, at: datetime | date) -> date:
@@ -126,8 +132,8 @@ def local_day(terms: Terms, at: datetime | date) -> date:
     return at.astimezone(terms.time_zone).date() if isinstance(at, datetime) else at
 
 
-def _is_midnight(terms: Terms, at: datetime | date) -> bool:
-    return not isinstance(at, datetime) or at.astimezone(terms.time_zone).time() == time()
+def _begins_the_day(terms: Terms, at: datetime | date) -> bool:
+    return not isinstance(at, datetime) or at == start_of(terms, local_day(terms, at))
 
 
 def _months_left(terms: Terms, period: Period, day: date) -> Share:

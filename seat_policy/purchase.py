@@ -76,10 +76,11 @@ def offer(
 ) -> Offer | Refusal:
     """Return what a purchase or a reduction would cost, or why it is not possible.
 
+    ``wanted`` names each tier once: there is one line, and one rounding, for all its seats.
     ``scheduled`` are the reductions, by tier, that wait for the end of the period already.
     """
-    later = dict(scheduled or {})
-    lines, after = [], {pool.tier: pool for pool in pools}
+    before = dict(scheduled or {})
+    later, after = dict(before), {pool.tier: pool for pool in pools}
     for want in wanted:
         pool = after[want.tier]
         refusal = _refusal_of(want, pool, terms, settings, later.get(want.tier, 0))
@@ -89,9 +90,8 @@ def offer(
             later[want.tier] = later.get(want.tier, 0) - want.quantity
         else:
             after[want.tier] = replace(pool, allocated=pool.allocated + want.quantity)
-        lines.append(_line(want, month_prices_minor[want.tier], terms, at))
-    total = sum(pool.allocated for pool in after.values()) - sum(later.values())
-    refusal = _refusal_of_total(total, sum(pool.used for pool in pools), wanted, settings)
+    refusal = _refusal_of_total(pools, before, tuple(after.values()), later, wanted, settings)
+    lines = (_line(want, month_prices_minor[want.tier], terms, at) for want in wanted)
     return refusal or Offer(tuple(lines), tuple(after.values()))
 
 
@@ -172,6 +172,12 @@ def reduce_pools(pools: Sequence[Pool], scheduled: Mapping[str, int]) -> Reducti
     return Reduction(allocated, {tier: count for tier, count in surplus.items() if count})
 
 
+def _unmet(pools: Sequence[Pool], scheduled: Mapping[str, int]) -> int:
+    """Return how many of the scheduled seats could not be given up, if their day were today."""
+    possible = reduce_pools(pools, scheduled).allocated
+    return sum(possible[pool.tier] - pool.allocated + scheduled.get(pool.tier, 0) for pool in pools)
+
+
 def _line(want: Wanted, month_price_minor: int, terms: Terms, at: datetime | date) -> Line:
     kind = LineKind.PURCHASE if want.quantity > 0 else LineKind.REDUCTION
     amount = charge_minor(terms, month_price_minor, max(want.quantity, 0), at)
@@ -199,13 +205,22 @@ def _refusal_of(want: Wanted, pool: Pool, terms: Terms, settings: Settings, sche
     )
 
 
-def _refusal_of_total(total: int, used: int, wanted: Sequence[Wanted], settings: Settings) -> Refusal | None:
+def _refusal_of_total(
+    pools: Sequence[Pool],
+    scheduled: Mapping[str, int],
+    after: Sequence[Pool],
+    later: Mapping[str, int],
+    wanted: Sequence[Wanted],
+    settings: Settings,
+) -> Refusal | None:
     change = sum(want.quantity for want in wanted)
-    if change < 0 and total < used:
+    total = sum(pool.allocated for pool in after) - sum(later.values())
+    missing = _unmet(after, later) - _unmet(pools, scheduled)
+    if any(want.quantity < 0 for want in wanted) and missing > 0:
         return Refusal(
             "seats_in_use",
-            f"{used - total} more seats must be free first: remove members or give them none.",
-            {"missing": used - total},
+            f"{missing} more seats must be free first: remove members or give them another tier.",
+            {"missing": missing},
         )
     if change < 0 and total < settings.min_total:
         return Refusal(

@@ -218,6 +218,8 @@ def world(app: Any, database: Any, clock: Any) -> Callable[..., World]:
         billing: str = "monthly",
         term_start: str = "2026-01-01",
         prices: dict[str, int] | None = None,
+        currency: str = "USD",
+        time_zone: str = "UTC",
         **settings: Any,
     ) -> World:
         created = database.run(
@@ -226,10 +228,10 @@ def world(app: Any, database: Any, clock: Any) -> Callable[..., World]:
             plan=plan,
             seats=tiers or {"premium": premium, "standard": standard},
             prices=prices or {},
-            currency="USD",
+            currency=currency,
             billing=billing,
             term_start=date.fromisoformat(term_start),
-            time_zone="UTC",
+            time_zone=time_zone,
             settings=settings,
             at=clock(),
             request_id="test",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from datetime import UTC, datetime
 
@@ -46,7 +47,19 @@ def demo(host: str, port: int) -> None:
     _serve(host, port, 2, threads)
 
 
+def _refuse_unless_free(host: str, port: int) -> None:
+    """Say so where the address cannot be listened on; a second server would share it with the first unseen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was left is free
+            probe.bind((host, port))
+    except OSError as error:
+        raise click.ClickException(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
+
+
 def _serve(host: str, port: int, workers: int, threads: int) -> None:
+    _refuse_unless_free(host, port)
     from granian import Granian
     from granian.constants import Interfaces
 
@@ -88,10 +101,13 @@ def run_due(json_: bool) -> None:
     from scim_server.operations import due
 
     with database() as opened:
-        steps = due.run_all(opened, datetime.now(UTC))
-    done = [{"organization_id": one, "steps": count} for one, count in steps.items()]
+        done = list(due.run_all(opened, datetime.now(UTC)))
     show(
-        done,
+        [{"organization_id": one.organization_id, "steps": one.steps} for one in done if not one.error],
         json_,
-        "\n".join(f"{one['organization_id']}  {one['steps']}" for one in done) or "Nothing is due.",
+        "\n".join(f"{one.organization_id}  {one.steps}" for one in done if not one.error)
+        or "Nothing is due.",
     )
+    failed = [f"{one.organization_id}: {one.error}" for one in done if one.error]
+    if failed:
+        raise click.ClickException("Not everything that is due could be done: " + "; ".join(failed))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DURATION = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
+_LONGEST = timedelta(days=36_500)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -130,7 +131,10 @@ def duration(_context: Any, option: click.Parameter, value: str | None) -> timed
     match = _DURATION.fullmatch(value)
     if match is None:
         raise click.BadParameter("must be a number and one of s, m, h, d, w, as in 90d.", param=option)
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    time = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    if not timedelta() < time <= _LONGEST:
+        raise click.BadParameter(f"must be more than 0 and at most {_LONGEST.days}d.", param=option)
+    return time
 
 
 def json_value(text: str) -> object:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scim_server.operations.transfer import Result, Row
 
 _BATCH = 100
+_LONGEST_CELL = 16 * 1024 * 1024
 
 
 @click.command("import")
@@ -56,7 +57,7 @@ def import_command(
     with database() as opened, _Report(target, append=done > 0) as refused:
         call = call_for(opened, organization_name, "import")
         with (
-            file.open("r", encoding="utf-8-sig", newline="") as source,
+            file.open("r", encoding="utf-8-sig", errors="surrogateescape", newline="") as source,
             click.progressbar(
                 length=max(_line_count(file) - done, 0),
                 label=f"Importing {file.name}",
@@ -133,12 +134,33 @@ def _rows(source: IO[str], kind: str, *, skip: int) -> Iterator[Row | _Unreadabl
 def _csv_rows(source: IO[str]) -> Iterator[Row | _Unreadable]:
     from scim_server.operations.transfer import row_of_csv
 
-    reader = csv.DictReader(source)
-    for values in reader:
+    csv.field_size_limit(_LONGEST_CELL)
+    reader = csv.reader(source)
+    columns = _columns(next(reader, []))
+    while True:
         try:
-            yield row_of_csv(reader.line_num, {k: v for k, v in values.items() if isinstance(v, str)})
-        except ScimSeatsError as error:
-            yield _Unreadable(reader.line_num, error.detail)
+            cells = next(reader)
+            if cells:
+                yield row_of_csv(reader.line_num, {c: v for c, v in zip(columns, cells, strict=False) if c})
+        except StopIteration:
+            return
+        except (csv.Error, ScimSeatsError) as error:
+            yield _Unreadable(reader.line_num, str(error))
+
+
+def _columns(header: list[str]) -> list[str | None]:
+    """Return which column each name of a header means, None for those that are left out."""
+    from scim_server.operations.transfer import COLUMNS, column_of
+
+    columns = [column_of(name) for name in header]
+    if "userName" not in columns and "displayName" not in columns:
+        raise click.ClickException(
+            f"The first line must name the columns, among them userName or displayName; known are {', '.join(COLUMNS)}."
+        )
+    unknown = [name for name, column in zip(header, columns, strict=True) if column is None]
+    if unknown:
+        click.echo(f"Columns that are left out: {', '.join(map(ascii, unknown))}.", err=True)
+    return columns
 
 
 def _json_rows(source: IO[str]) -> Iterator[Row | _Unreadable]:
@@ -149,7 +171,7 @@ def _json_rows(source: IO[str]) -> Iterator[Row | _Unreadable]:
         if not text.strip():
             continue
         try:
-            yield row_of_json(line, json_text.load_object(text.encode()))
+            yield row_of_json(line, json_text.load_object(text.encode("utf-8", "surrogateescape")))
         except ScimSeatsError as error:
             yield _Unreadable(line, error.detail)
 

@@ -22,7 +22,7 @@ from scim_server.operations.listing import Listing, Page, listing
 from scim_server.scim import dialects
 from scim_server.scim.attributes import ResourceType
 from scim_server.scim.dialects import ClientSettings
-from scim_server.scim.values import whole_milliseconds
+from scim_server.scim.values import format_date_time, whole_milliseconds
 from scim_server.store import credentials as store
 from scim_server.store import event_log, users
 from scim_server.store.credentials import TokenRecord
@@ -178,7 +178,8 @@ def _create_token(
         "expires_at": expires_at,
     }
     store.insert_token(tx, row)
-    event_log.append(tx, call, [TokenCreated(token_id, kind, role)])
+    created = TokenCreated(token_id, kind, role, member_id, name, _text_of(expires_at))
+    event_log.append(tx, call, [created])
     return {**_described(row), "token": token}
 
 
@@ -200,7 +201,7 @@ def rotate_token(tx: Transaction, call: Call, token_id: str, *, key: str | None 
         _refuse_more_than_the_caller(call, record.member_role if record.member_id else record.role)
         token = PREFIX + secrets.token_urlsafe(32)
         store.replace_hash(tx, call.organization_id, token_id, _hash(token))
-        event_log.append(tx, call, [TokenRotated(token_id)])
+        event_log.append(tx, call, [TokenRotated(token_id, *_told_of(record))])
         return {**_shown(record), "token": token}
 
     return once(tx, call, key, ["rotate", token_id], carry_out, forgets=("token",))
@@ -212,7 +213,7 @@ def revoke_token(tx: Transaction, call: Call, token_id: str) -> None:
     _refuse_more_than_the_caller(call, record.member_role if record.member_id else record.role)
     if not store.revoke(tx, call.organization_id, token_id, call.at):
         raise NotFound(f"There is no token {token_id[:100]} that is not revoked yet.")
-    event_log.append(tx, call, [TokenRevoked(token_id)])
+    event_log.append(tx, call, [TokenRevoked(token_id, *_told_of(record))])
 
 
 def system_call(
@@ -241,6 +242,15 @@ def _refuse_more_than_the_caller(call: Call, role: str | None) -> None:
     """Nobody comes by more rights with a token than they have."""
     if call.role is not None and role is not None and outranks(Role(role), Role(call.role)):
         raise Forbidden(f"Only a {role} may handle tokens of that role.")
+
+
+def _told_of(record: TokenRecord) -> tuple[str, str | None, str | None, str | None, str | None]:
+    """Return what an event says of a token."""
+    return record.kind, record.role, record.member_id, record.name, _text_of(record.expires_at)
+
+
+def _text_of(at: datetime | None) -> str | None:
+    return None if at is None else format_date_time(at)
 
 
 def _shown(record: TokenRecord) -> dict[str, Any]:

@@ -8,7 +8,8 @@ transaction of its own that looks again under its lock, so several may try at on
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -36,12 +37,25 @@ class Transactions(Protocol):
     def read(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
 
 
-def run_all(database: Transactions, now: datetime) -> dict[str, int]:
-    """Catch up every organization for which something is due; return how many steps each took."""
-    return {
-        organization_id: catch_up(database, organization_id, now)
-        for organization_id in database.read(organizations.all_due, now)
-    }
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """What became of an organization for which something was due: so many steps, or an error."""
+
+    organization_id: str
+    steps: int
+    error: Exception | None = None
+
+
+def run_all(database: Transactions, now: datetime) -> Iterator[CaughtUp]:
+    """Catch up every organization for which something is due, one after the other.
+
+    What goes wrong with one is reported with it and keeps no other waiting.
+    """
+    for organization_id in database.read(organizations.all_due, now):
+        try:
+            yield CaughtUp(organization_id, catch_up(database, organization_id, now))
+        except Exception as error:
+            yield CaughtUp(organization_id, 0, error)
 
 
 def catch_up(database: Transactions, organization_id: str, now: datetime) -> int:

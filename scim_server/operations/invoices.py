@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from scim_server.call import Call
-from scim_server.errors import InvalidSetting
 from scim_server.events import AllocationChanged
 from scim_server.ids import new_id
 from scim_server.operations.listing import Listing, Page, cursor
@@ -37,7 +36,7 @@ from seat_policy import (
     start_of,
 )
 
-PURCHASE, AUTOMATIC, RENEWAL = "purchase", "automatic", "renewal"
+KINDS = PURCHASE, AUTOMATIC, RENEWAL = "purchase", "automatic", "renewal"
 
 
 def issue(
@@ -96,10 +95,7 @@ def prices(tx: Transaction, call: Call) -> dict[str, int]:
 
 def search(tx: Transaction, call: Call, page: Page) -> Listing:
     """Return a page of invoices, oldest first."""
-    place = page.position()
-    after = 0 if place is None else place[0]
-    if not isinstance(after, int):
-        raise InvalidSetting("cursor is not one that this list has given out.")
+    [after] = page.position(0)
     found = store.invoices_after(tx, call.organization_id, after=after, limit=page.limit + 1)
     shown_ones = [shown(invoice) for invoice in found[: page.limit]]
     has_more = len(found) > page.limit

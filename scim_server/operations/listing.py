@@ -14,6 +14,7 @@ from scim_server.errors import InvalidSetting
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
+_NOT_OURS = "cursor is not one that this list has given out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +24,27 @@ class Page:
     limit: int = DEFAULT_LIMIT
     cursor: str | None = None
 
-    def position(self) -> list[Any] | None:
-        """Return the place that the cursor names. Raises InvalidSetting for a cursor that is not ours."""
+    def position(self, *start: str | int) -> list[Any]:
+        """Return the place that the cursor names, ``start`` where there is none.
+
+        Raises InvalidSetting for a cursor that is not ours: its parts are of the types of ``start``.
+        """
         if self.cursor is None:
-            return None
+            return list(start)
         try:
             place = orjson.loads(base64.urlsafe_b64decode(self.cursor))
         except (binascii.Error, ValueError) as error:
-            raise InvalidSetting("cursor is not one that this list has given out.") from error
-        if not isinstance(place, list) or not all(isinstance(part, str | int) for part in place):
-            raise InvalidSetting("cursor is not one that this list has given out.")
+            raise InvalidSetting(_NOT_OURS) from error
+        if not isinstance(place, list) or [type(part) for part in place] != [type(part) for part in start]:
+            raise InvalidSetting(_NOT_OURS)
+        if not all(_could_be_stored(part) for part in place):
+            raise InvalidSetting(_NOT_OURS)
         return place
 
     def after(self) -> str:
         """Return the id behind which a list that is ordered by id goes on; "" for its beginning."""
-        place = self.position()
-        return "" if place is None else str(place[0])
+        [identifier] = self.position("")
+        return str(identifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,10 @@ def listing(items: Sequence[dict[str, Any]], page: Page, *, key: str = "id") -> 
     if len(items) <= page.limit:
         return Listing(list(items), None)
     return Listing(list(items[: page.limit]), cursor([items[page.limit - 1][key]]))
+
+
+def _could_be_stored(part: str | int) -> bool:
+    return "\0" not in part if isinstance(part, str) else -(2**63) <= part < 2**63
 
 
 def cursor(place: Sequence[str | int]) -> str:

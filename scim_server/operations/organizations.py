@@ -40,6 +40,9 @@ from seat_policy import (
 
 DEFAULT_MONTH_PRICES_MINOR = {"premium": 15000, "standard": 3000}
 FEATURES = {"standard": ("core",), "premium": ("core", "coding", "higher_limits")}
+MAX_NAME_LENGTH = 200
+MAX_SEATS = 10_000_000  # so that no amount outgrows 64 bits, not even for a year
+MAX_PRICE_MINOR = 10_000_000_000
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _TIER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 
@@ -65,12 +68,15 @@ def create(
     ``features`` says what a tier unlocks, where that is not what a tier of its name usually does.
     Raises InvalidSetting for what makes no sense, NotUnique for a name that is taken.
     """
+    _check_name(name)
     tiers = _tiers_of(seats, prices, {**FEATURES, **features})
     _refuse_unknown_tiers(seats, [*prices, *features])
     _check_zone(time_zone)
     if not _CURRENCY.fullmatch(currency):
         raise InvalidSetting(f"{currency} is no currency: use three letters as in USD (ISO 4217).")
     _checked(plan, settings, {}, [tier.tier for tier in tiers])
+    if not 1970 <= term_start.year <= 2999:
+        raise InvalidSetting("term_start must lie in the years 1970 to 2999.")
     terms = Terms(Plan(plan), Billing(billing), term_start, ZoneInfo(time_zone))
     billed_until = period_of(terms, at).end
     organization_id = new_id()
@@ -132,6 +138,7 @@ def change_settings(tx: Transaction, call: Call, values: Mapping[str, object]) -
 
 def set_prices(tx: Transaction, call: Call, prices: Mapping[str, int]) -> dict[str, Any]:
     """Change what seats cost from now on, in minor units for a month; what was charged stays."""
+    _check_prices(prices)
     seat_store.lock_rules(tx, call.organization_id)
     known = {tier.tier: tier.month_price_minor for tier in store.tiers(tx, call.organization_id)}
     for tier, price in prices.items():
@@ -197,8 +204,9 @@ def _tiers_of(
     for tier, allocated in seats.items():
         if not _TIER_NAME.fullmatch(tier) or tier in (ANY, UNASSIGNED):
             raise InvalidSetting(f"{tier!r} is no name for a tier: use lower-case letters, digits, - and _.")
-        if allocated < 0:
-            raise InvalidSetting(f"The number of {tier} seats cannot be negative.")
+        if not 0 <= allocated <= MAX_SEATS:
+            raise InvalidSetting(f"The number of {tier} seats must be from 0 to {MAX_SEATS}.")
+    _check_prices(prices)
     return [
         Tier(
             tier=tier,
@@ -210,6 +218,17 @@ def _tiers_of(
         )
         for rank, tier in enumerate(reversed(list(seats)), 1)
     ]
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > MAX_NAME_LENGTH or not name.isprintable():
+        raise InvalidSetting(f"The name must be 1 to {MAX_NAME_LENGTH} printable characters.")
+
+
+def _check_prices(prices: Mapping[str, int]) -> None:
+    for tier, price in prices.items():
+        if not 0 <= price <= MAX_PRICE_MINOR:
+            raise InvalidSetting(f"The price of {tier} must be from 0 to {MAX_PRICE_MINOR}.")
 
 
 def _check_zone(name: str) -> None:

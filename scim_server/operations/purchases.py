@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from scim_server.call import Call
@@ -30,13 +31,14 @@ from seat_policy import (
     Refusal,
     Wanted,
     is_scheduled,
+    local_day,
     next_invoice,
     offer,
     period_of,
+    start_of,
     upgrade_offer,
 )
 
-QUOTE_HOLDS = timedelta(hours=24)
 MAX_LINES = 20
 
 
@@ -75,7 +77,7 @@ def quote(
     def carry_out() -> dict[str, Any]:
         shop = _shop(tx, call, seats.lock(tx, call))
         wanted = _wanted(shop, lines)
-        return _stored_quote(tx, call, shop, _offer_of(shop, call, wanted))
+        return _stored_quote(tx, call, shop, _offer_of(shop, call.at, wanted))
 
     return once(tx, call, key, ["quote", list(lines)], carry_out)
 
@@ -84,7 +86,7 @@ def quote_for_member(tx: Transaction, call: Call, member_id: str | None, tier: s
     """Say what the seat would cost that a member cannot get because none is free (None: a new member)."""
     situation = seats.lock(tx, call)
     shop = _shop(tx, call, situation)
-    made = _offer_for(shop, call, _held_by(tx, call, member_id), tier)
+    made = _offer_for(shop, call.at, _held_by(tx, call, member_id), tier)
     return _stored_quote(tx, call, shop, made, member_id=member_id, tier=tier)
 
 
@@ -105,7 +107,7 @@ def confirm(tx: Transaction, call: Call, quote_id: str, *, accept: bool, key: st
         quoted = store.quote(tx, call.organization_id, quote_id)
         _refuse_stale(shop, call, quoted)
         made = _offer_again(tx, shop, call, quoted)
-        if made is None or made.total_minor != quoted.total_minor:
+        if made.total_minor != quoted.total_minor:
             raise QuoteStale("The price has changed since; ask for a new quote.")
         return _carry_out(tx, call, shop, quoted, made)
 
@@ -119,7 +121,7 @@ def buy_for(tx: Transaction, call: Call, situation: Situation, held: str | None,
     caller assigns the seat, and stores the allocation with it, in the same transaction.
     """
     shop = _shop(tx, call, situation)
-    return _charge(tx, call, shop, _offer_for(shop, call, held, tier))
+    return _charge(tx, call, shop, _offer_for(shop, call.at, held, tier))
 
 
 def scheduled(tx: Transaction, call: Call) -> dict[str, Any]:
@@ -130,10 +132,14 @@ def scheduled(tx: Transaction, call: Call) -> dict[str, Any]:
 def cancel_scheduled(tx: Transaction, call: Call, reduction_id: str) -> None:
     """Take a scheduled reduction back. Raises NotFound."""
     seats.lock(tx, call)
-    if not store.unschedule(tx, call.organization_id, reduction_id):
+    waiting = {one.id: one for one in store.scheduled(tx, call.organization_id)}
+    if reduction_id not in waiting:
         raise NotFound(f"No reduction {reduction_id[:100]} is scheduled.")
+    store.unschedule(tx, call.organization_id, reduction_id)
     seat_store.touch_organization(tx, call.organization_id)
-    event_log.append(tx, call, [ReductionCancelled(reduction_id)])
+    one = waiting[reduction_id]
+    cancelled = ReductionCancelled(one.id, one.tier, one.quantity, one.effective_on.isoformat())
+    event_log.append(tx, call, [cancelled])
 
 
 def allocation_delta(before: Sequence[Pool], after: Sequence[Pool]) -> dict[str, int]:
@@ -155,25 +161,28 @@ def _shop(tx: Transaction, call: Call, situation: Situation) -> Shop:
 
 
 def _wanted(shop: Shop, lines: Sequence[Mapping[str, Any]]) -> list[Wanted]:
+    """Read what is wanted of each tier; lines of the same tier are one, for one rounding (seat rule B9)."""
     tiers = [pool.tier for pool in shop.pools]
     if not lines or len(lines) > MAX_LINES:
         raise InvalidSetting(f"lines must have 1 to {MAX_LINES} lines.")
+    total: Counter[str] = Counter()
     for line in lines:
         if line["tier"] not in tiers:
             raise InvalidSetting(f"tier must be one of {', '.join(tiers)}.")
-        if line["quantity"] == 0:
-            raise InvalidSetting("quantity must not be 0: positive buys seats, negative gives them up.")
-    return [Wanted(line["tier"], line["quantity"]) for line in lines]
+        total[line["tier"]] += line["quantity"]
+    if 0 in total.values():
+        raise InvalidSetting("quantity must not be 0: positive buys seats, negative gives them up.")
+    return [Wanted(tier, quantity) for tier, quantity in total.items()]
 
 
-def _offer_of(shop: Shop, call: Call, wanted: Sequence[Wanted]) -> Offer:
+def _offer_of(shop: Shop, at: datetime, wanted: Sequence[Wanted]) -> Offer:
     made = offer(
         shop.pools,
         wanted,
         shop.organization.terms,
         shop.situation.settings,
         shop.prices,
-        call.at,
+        at,
         shop.scheduled,
     )
     if isinstance(made, Refusal):
@@ -181,19 +190,19 @@ def _offer_of(shop: Shop, call: Call, wanted: Sequence[Wanted]) -> Offer:
     return made
 
 
-def _offer_for(shop: Shop, call: Call, held: str | None, tier: str) -> Offer:
+def _offer_for(shop: Shop, at: datetime, held: str | None, tier: str) -> Offer:
     ranks = {pool.tier: pool.rank for pool in shop.pools}
     if held is not None and ranks[held] < ranks[tier]:
-        return upgrade_offer(shop.pools, held, tier, shop.organization.terms, shop.prices, call.at)
-    return _offer_of(shop, call, [Wanted(tier, 1)])
+        return upgrade_offer(shop.pools, held, tier, shop.organization.terms, shop.prices, at)
+    return _offer_of(shop, at, [Wanted(tier, 1)])
 
 
-def _offer_again(tx: Transaction, shop: Shop, call: Call, quoted: Quote) -> Offer | None:
-    """Make the offer of a quote as of now; None where it cannot be made any more."""
+def _offer_again(tx: Transaction, shop: Shop, call: Call, quoted: Quote) -> Offer:
+    """Make the offer of a quote once more, as of the moment when it was quoted."""
+    at = quoted.created_at
     if quoted.tier is not None:
-        return _offer_for(shop, call, _held_by(tx, call, quoted.member_id), quoted.tier)
-    wanted = [Wanted(line.tier, line.quantity) for line in quoted.lines]
-    return _offer_of(shop, call, wanted)
+        return _offer_for(shop, at, _held_by(tx, call, quoted.member_id), quoted.tier)
+    return _offer_of(shop, at, [Wanted(line.tier, line.quantity) for line in quoted.lines])
 
 
 def _held_by(tx: Transaction, call: Call, member_id: str | None) -> str | None:
@@ -232,10 +241,16 @@ def _stored_quote(
         member_id=member_id,
         tier=tier,
         created_at=call.at,
-        expires_at=call.at + QUOTE_HOLDS,
+        expires_at=_end_of_day(shop, call.at),
     )
     store.insert_quote(tx, call.organization_id, quoted)
     return _quote_shown(shop, call, quoted, made)
+
+
+def _end_of_day(shop: Shop, at: datetime) -> datetime:
+    """Return until when a price holds: with the next day there is less of the period to pay for."""
+    terms = shop.organization.terms
+    return start_of(terms, local_day(terms, at) + timedelta(days=1))
 
 
 def _carry_out(tx: Transaction, call: Call, shop: Shop, quoted: Quote, made: Offer) -> dict[str, Any]:

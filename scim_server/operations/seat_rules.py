@@ -146,6 +146,10 @@ def swap(tx: Transaction, call: Call, a: str, b: str) -> dict[str, Any]:
 
 def expire_override(tx: Transaction, call: Call, member_id: str) -> None:
     """Clear an override whose time has come; does nothing where it is gone or was prolonged."""
+    try:
+        users.lock(tx, call.organization_id, member_id)
+    except NotFound:
+        return
     override = store.override_of(tx, call.organization_id, member_id)
     if override is not None and override.expires_at is not None and override.expires_at <= call.at:
         clear_override(tx, call, member_id, "override_expired")

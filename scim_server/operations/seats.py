@@ -437,10 +437,8 @@ def overview(tx: Transaction, call: Call) -> dict[str, Any]:
 
 def waiting(tx: Transaction, call: Call, page: Page) -> Listing:
     """Return the queue in the order in which it is served (seat rule B5.3)."""
-    place = page.position() or [0, -1, 0, ""]
-    if len(place) != 4:
-        raise InvalidSetting("cursor is not one that this list has given out.")
-    ahead, behind = int(place[0]), (int(place[1]), int(place[2]), str(place[3]))
+    ahead, *place = page.position(0, -1, 0, "")
+    behind = (int(place[0]), int(place[1]), str(place[2]))
     waiters = store.waiters(tx, call.organization_id, behind=behind, limit=page.limit + 1)
     items = [
         {

@@ -32,6 +32,12 @@ from scim_server.store.transaction import Transaction
 
 LIST_SEPARATOR = ";"
 
+_PLAIN = ("userName", "externalId", "displayName", "title", "userType", "preferredLanguage", "timezone")
+_NAME = ("givenName", "familyName", "formatted")
+_WORK = ("employeeNumber", "department", "costCenter", "organization", "division")
+COLUMNS = (*_PLAIN, "active", *_NAME, "email", *_WORK, "groups", "members")
+_COLUMNS_BY_KEY = {column.lower(): column for column in COLUMNS}
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -126,10 +132,12 @@ def _join(tx: Transaction, call: Call, group_id: str, ids: Sequence[str]) -> Non
 
 
 def row_of_csv(line: int, values: Mapping[str, str | None]) -> Row:
-    """Read a row of a CSV file by its header: the columns are SCIM's names, ``email`` and name parts.
+    """Read a row of a CSV file by its ``COLUMNS``: SCIM's names, ``email`` and name parts.
 
-    Raises InvalidSyntax where it is neither a user nor a group.
+    Raises InvalidSyntax where it is neither a user nor a group, or no text.
     """
+    if not all(_is_text(text) for text in values.values() if text):
+        raise InvalidSyntax("This row has bytes that are no UTF-8, or a NUL character.")
     given = {name: text.strip() for name, text in values.items() if name and text and text.strip()}
     if "userName" in given:
         return Row(line, "user", _user_of(given), groups=_list(given.get("groups")))
@@ -149,23 +157,31 @@ def row_of_json(line: int, document: Any) -> Row:
 
 
 def _user_of(given: Mapping[str, str]) -> Json:
-    plain = ("userName", "externalId", "displayName", "title", "userType", "preferredLanguage", "timezone")
     document: Json = {
         "schemas": [USER_URN],
-        **{name: given[name] for name in plain if name in given},
+        **{name: given[name] for name in _PLAIN if name in given},
         "active": given.get("active", "true").lower() not in ("false", "0", "no"),
     }
-    name = {part: given[part] for part in ("givenName", "familyName", "formatted") if part in given}
+    name = {part: given[part] for part in _NAME if part in given}
     if name:
         document["name"] = name
     if "email" in given:
         document["emails"] = [{"value": given["email"], "primary": True}]
-    enterprise = ("employeeNumber", "department", "costCenter", "organization", "division")
-    work = {part: given[part] for part in enterprise if part in given}
+    work = {part: given[part] for part in _WORK if part in given}
     if work:
         document["schemas"].append(ENTERPRISE_URN)
         document[ENTERPRISE_URN] = work
     return document
+
+
+def _is_text(text: str) -> bool:
+    """Whether a text can be stored; bytes that are no UTF-8 were read as halves of surrogate pairs."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def column_of(header: str) -> str | None:
+    """Return which column a header names, in any letter case (RFC 7643 §2.1); None for none of ours."""
+    return _COLUMNS_BY_KEY.get(header.strip().lower())
 
 
 def _list(text: str | None) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import String, bindparam, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from scim_server.store.database import LostRace
@@ -14,6 +14,10 @@ from scim_server.store.prepared import Prepared
 from scim_server.store.tables import Instant, idempotent_answers
 from scim_server.store.transaction import Transaction
 
+# On PostgreSQL, where transactions run side by side: the same key waits for its turn.
+_WAIT = Prepared(
+    select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("name", type_=String), 0)))
+)
 _GET = Prepared(
     select(idempotent_answers.c.request_hash, idempotent_answers.c.answer).where(
         idempotent_answers.c.organization_id == bindparam("organization_id"),
@@ -29,7 +33,12 @@ _FORGET = Prepared(
 
 
 def find(tx: Transaction, organization_id: str, key: str) -> tuple[str, Any] | None:
-    """Return the hash of the request that came with a key, and what it was answered."""
+    """Return the hash of the request that came with a key, and what it was answered.
+
+    Who comes with the same key at the same moment waits here until that request is done.
+    """
+    if tx.dialect.name != "sqlite":
+        tx.execute(_WAIT, {"name": f"{organization_id} {key}"})
     row = tx.execute(_GET, {"organization_id": organization_id, "key": key}).one_or_none()
     return None if row is None else (row.request_hash, orjson.loads(row.answer))
 

@@ -194,10 +194,8 @@ def scheduled_by_tier(tx: Transaction, organization_id: str) -> dict[str, int]:
     return {tier: int(quantity) for tier, quantity in rows}
 
 
-def unschedule(tx: Transaction, organization_id: str, reduction_id: str) -> bool:
-    """Return whether there was such a reduction."""
-    parameters = {"organization_id": organization_id, "id": reduction_id}
-    return bool(tx.execute(_UNSCHEDULE, parameters).rowcount == 1)
+def unschedule(tx: Transaction, organization_id: str, reduction_id: str) -> None:
+    tx.execute(_UNSCHEDULE, {"organization_id": organization_id, "id": reduction_id})
 
 
 def unschedule_all(tx: Transaction, organization_id: str) -> None:

@@ -13,10 +13,12 @@ from scim_server.store.text_functions import contains_text
 from scim_server.store.transaction import Transaction
 from scim_server.store.users import SELECT_USERS, UserRecord
 
+# As members are shown: ``unmapped_policy: remove`` suspends too, and releases the seat.
+_suspended = ~users.c.active | (assignments.c.status == "released")
 _STATUS = {
-    "active": users.c.active & ~users.c.invited,
-    "invited": users.c.active & users.c.invited,
-    "suspended": ~users.c.active,
+    "active": ~_suspended & ~users.c.invited,
+    "invited": ~_suspended & users.c.invited,
+    "suspended": _suspended,
 }
 
 

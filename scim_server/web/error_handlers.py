@@ -44,6 +44,8 @@ HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": "Bearer"},
     503: {"Retry-After": "5"},
 }
+# Where Python's name of a status differs between its versions, for a code must not.
+_CODES = {413: "payload_too_large", 414: "uri_too_long", 422: "invalid_request"}
 _DETAILS = {
     404: "There is nothing at this address.",
     405: "This address does not take that method; the header Allow names those that it takes.",
@@ -77,7 +79,7 @@ def _failure_of(error: Exception) -> Failure:
         return _invalid_body(error.messages)
     if isinstance(error, UriTooLong | HeadersTooLarge):
         status = STATUSES[type(error)]
-        return Failure(status, HTTPStatus(status).name.lower(), str(error))
+        return Failure(status, _code_of(status), str(error))
     return Failure(500, "internal_error", "The server failed; the log has the cause under this request's id.")
 
 
@@ -101,7 +103,11 @@ def _of_werkzeug(error: HTTPException) -> Failure:
         if name.lower() not in ("content-type", "content-length")
     }
     detail = _DETAILS.get(status) or error.description or HTTPStatus(status).phrase
-    return Failure(status, HTTPStatus(status).name.lower(), detail, headers=headers)
+    return Failure(status, _code_of(status), detail, headers=headers)
+
+
+def _code_of(status: int) -> str:
+    return _CODES.get(status) or HTTPStatus(status).name.lower()
 
 
 def _invalid_body(messages: Any) -> Failure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from scim_server.cli import cli, main
+from scim_server.operations import due
+from scim_server.operations.due import CaughtUp
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def run(database, monkeypatch):
         result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
         if fails:
             assert result.exit_code != 0
-            return str(result.exception) or result.output
+            return f"{result.output}{result.exception}"
         assert result.exit_code == 0, (result.output, result.exception)
         return json.loads(result.stdout) if "--json" in arguments else result.stdout
 
@@ -178,6 +181,37 @@ def test_people_are_imported_from_ndjson(run, acme, tmp_path):
     assert (done["created"], done["refused"]) == (2, 3)
 
 
+def test_a_row_that_is_no_text_is_refused_and_the_rest_is_imported(run, acme, tmp_path):
+    people, more = tmp_path / "people.csv", tmp_path / "more.ndjson"
+    people.write_bytes(b"userName,title\nada,\xff\nben,a\x00b\ncy,chief\n")
+    more.write_bytes(b'{"userName": "\xff"}\n{"userName": "dee"}\n')
+
+    done, then = run("import", "acme", people, "--json"), run("import", "acme", more, "--json")
+
+    assert (done["created"], done["refused"]) == (1, 2)
+    assert (then["created"], then["refused"]) == (1, 1)
+    lines = [json.loads(line) for line in Path(done["report"]).read_text().splitlines()]
+    assert [line["line"] for line in lines] == [2, 3]
+
+
+def test_columns_are_known_in_any_letter_case_and_others_are_named(run, acme, tmp_path):
+    people = tmp_path / "people.csv"
+    people.write_text(" USERNAME ,GivenName,shoe size\nada,Ada,44\n")
+
+    result = CliRunner().invoke(cli, ["import", "acme", str(people)])
+
+    assert result.exit_code == 0
+    assert result.stderr == "Columns that are left out: 'shoe size'.\n"
+    assert run("member", "show", "acme", "ada", "--json")["user_name"] == "ada"
+
+
+def test_a_file_without_a_header_is_refused_as_a_whole(run, acme, tmp_path):
+    people = tmp_path / "people.csv"
+    people.write_text("ada,Ada\nben,Ben\n")
+
+    assert "The first line must name the columns" in run("import", "acme", people, fails=True)
+
+
 def test_an_interrupted_import_goes_on_where_it_stopped(run, acme, tmp_path):
     people = tmp_path / "people.csv"
     people.write_text("userName\n" + "".join(f"u{number}\n" for number in range(250)))
@@ -207,6 +241,45 @@ def test_everything_is_exported_and_no_secret(run, acme, tmp_path):
 
 
 # -- what goes wrong
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["organization", "create", " "], "The name must be"),
+        (["organization", "create", "x", "--seats", f"premium={10**20}"], "seats must be from 0"),
+        (["organization", "create", "x", "--price", f"premium={10**20}"], "price of premium must be"),
+        (["organization", "create", "x", "--term-start", "9999-12-31"], "term_start must lie"),
+        (["organization", "create", "x", "--set", "min_total=200"], "must not be above max_total"),
+        (["organization", "create", "x", "--time-zone", "Mars/Olympus"], "no time zone"),
+        (["organization", "price", "acme", f"premium={10**20}"], "price of premium must be"),
+        (["token", "create", "acme", "--kind", "scim", "--expires-in", "999999w"], "at most 36500d"),
+        (["token", "create", "acme", "--kind", "scim", "--expires-in", "0d"], "more than 0"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_words(run, acme, arguments, says):
+    assert says in run(*arguments, fails=True)
+
+
+def test_due_work_that_fails_is_an_error_and_the_rest_is_done(run, acme, monkeypatch):
+    other = run("organization", "create", "other", "--json")
+    done = [CaughtUp(acme["id"], 0, RuntimeError("broken")), CaughtUp(other["id"], 2)]
+    monkeypatch.setattr(due, "run_all", lambda database, now: iter(done))
+
+    result = CliRunner().invoke(cli, ["run-due"])
+
+    assert result.exit_code == 1
+    assert result.stdout == f"{other['id']}  2\n"
+    assert f"{acme['id']}: broken" in result.stderr
+
+
+def test_an_address_that_is_taken_is_not_served(run):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        says = run("serve", "--port", port, fails=True)
+
+    assert f"Cannot listen on 127.0.0.1, port {port}: Address already in use." in says
 
 
 def test_what_goes_wrong_is_one_line(capsys, monkeypatch, tmp_path):

@@ -116,6 +116,35 @@ class Party:
 
 
 @pytest.mark.live
+def test_the_same_key_at_the_same_moment_is_carried_out_once(live_server):
+    acme = live_server.organization(premium=1, standard=1)
+    party = Party(live_server, acme)
+
+    def at_once(path: str, body: Any, key: str) -> list[tuple[int, str]]:
+        def send(_: int) -> tuple[int, str]:
+            with httpx.Client(trust_env=False, timeout=60) as http:
+                headers = {"Idempotency-Key": key}
+                answer = party.ask(http, acme.owner, "POST", f"/admin/v1{path}", json=body, headers=headers)
+                return answer.status_code, answer.json().get("id", answer.text)
+
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            return list(pool.map(send, range(CLIENTS)))
+
+    for number in range(3):
+        invited = at_once("/members", {"userName": f"m{number}"}, f"invite-{number}")
+        with httpx.Client(trust_env=False, timeout=60) as http:
+            body = {"lines": [{"tier": "standard", "quantity": 1}]}
+            quote = party.ask(http, acme.owner, "POST", "/admin/v1/seats/quotes", json=body).json()["id"]
+        bought = at_once(f"/seats/quotes/{quote}/confirm", {"accept": True}, f"buy-{number}")
+
+        assert len(set(invited)) == 1 and invited[0][0] == 201
+        assert len(set(bought)) == 1 and bought[0][0] == 201
+
+    with httpx.Client(trust_env=False, timeout=60) as http:
+        assert [invoice["number"] for invoice in party.all(http, "/invoices")] == [1, 2, 3]
+
+
+@pytest.mark.live
 def test_whatever_happens_at_once_no_seat_invoice_or_event_is_lost(live_server):
     acme = live_server.organization(premium=3, standard=5)
     party = Party(live_server, acme)

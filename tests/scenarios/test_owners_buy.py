@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from scim_server.operations import access, organizations
+
+NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 SMALL = {"min_total": 1}
 
 
@@ -156,6 +161,7 @@ def test_nothing_is_bought_without_an_explicit_yes_and_a_key(world):
     path = f"/seats/quotes/{quote['id']}/confirm"
 
     for body, headers in (
+        (None, {"Idempotency-Key": "k"}),
         ({}, {"Idempotency-Key": "k"}),
         ({"accept": False}, {"Idempotency-Key": "k"}),
         ({"accept": True}, {}),
@@ -215,6 +221,65 @@ def test_a_quote_of_yesterday_has_yesterdays_price(world, clock):
     assert acme.owner.refusal("POST", path, {"accept": True}, **key)[1]["code"] == "quote_stale"
 
 
+def test_a_quote_keeps_its_price_until_the_day_ends(world, clock):
+    clock.set("2025-01-15T00:00")
+    acme = world(standard=1, term_start="2025-01-01", prices={"standard": 3000})
+
+    quote = acme.quote(standard=5)
+    clock.advance(seconds=30)
+
+    assert (quote["total_minor"], quote["expires_at"]) == (8226, "2025-01-16T00:00:00Z")
+    assert acme.confirm(quote)["total_minor"] == 8226
+
+
+def test_a_new_price_makes_a_quote_stale(world, database):
+    acme = world(standard=1)
+    quote = acme.quote(standard=1)
+    call = access.system_call(acme.organization_id, actor="command", at=NOW, request_id="test")
+    database.run(organizations.set_prices, call, {"standard": 1})
+
+    key = {"Idempotency-Key": "x"}
+    path = f"/seats/quotes/{quote['id']}/confirm"
+    assert acme.owner.refusal("POST", path, {"accept": True}, **key)[1]["code"] == "quote_stale"
+
+
+def test_seats_of_a_tier_are_one_line_with_one_rounding(world, clock):
+    clock.set("2025-01-15T12:00")
+    acme = world(standard=1, term_start="2025-01-01", prices={"standard": 3000})
+    one = {"tier": "standard", "quantity": 1}
+
+    quote = acme.owner.post("/seats/quotes", {"lines": [one] * 5})
+
+    assert [(line["quantity"], line["amount_minor"]) for line in quote["lines"]] == [(5, 7742)]
+
+
+def test_seats_are_bought_and_given_up_in_one_purchase(world):
+    acme = world(premium=5, standard=5)
+    acme.push("a")
+
+    invoice = acme.buy(premium=-4, standard=3)
+
+    assert [(line["kind"], line["quantity"]) for line in invoice["lines"]] == [
+        ("reduction", -4),
+        ("purchase", 3),
+    ]
+    assert invoice["lines"][0]["amount_minor"] == 0
+    assert acme.pools() == {"premium": "1/1", "standard": "0/8"}
+
+
+@pytest.mark.parametrize("accept", [1, "true", "yes", None])
+def test_only_true_is_a_yes(world, accept):
+    acme = world(standard=1)
+    quote = acme.quote(standard=1)
+
+    path = f"/seats/quotes/{quote['id']}/confirm"
+    status, _ = acme.owner.refusal("POST", path, {"accept": accept}, **{"Idempotency-Key": "k"})
+
+    assert status == 422
+    assert acme.owner.refusal("POST", "/members", {"userName": "ada", "purchase": accept})[0] == 422
+    assert acme.invoices() == []
+
+
 @pytest.mark.parametrize(
     ("lines", "code"),
     [
@@ -239,6 +304,7 @@ def test_a_plan_has_a_least_and_a_most(world, lines, code):
         [{"tier": "standard", "quantity": 0}],
         [{"tier": "standard", "quantity": "5"}],
         [{"tier": "standard", "quantity": 1.5}],
+        [{"tier": "standard", "quantity": 5}, {"tier": "standard", "quantity": -5}],
         [{"tier": "standard", "quantity": 10**12}],
     ],
 )
@@ -292,6 +358,19 @@ def test_a_contract_is_renewed_with_the_seats_in_use(world, clock):
     [renewal] = acme.invoices()
     assert (renewal["kind"], renewal["total_minor"]) == ("renewal", 3 * 15000 * 12)
     assert renewal["issued_at"] == "2026-02-01T00:00:00Z"
+
+
+def test_a_contract_that_begins_later_keeps_its_seats_until_its_term_ends(world, clock):
+    acme = world(premium=5, standard=5, plan="enterprise", billing="annual", term_start="2026-02-01")
+    acme.push("a")
+    assert acme.owner.get("/invoices/next")["date"] == "2027-02-01"
+
+    clock.set("2026-02-01")
+    assert acme.pools()["premium"] == "1/5"
+    assert acme.invoices() == []
+
+    clock.set("2027-02-01")
+    assert acme.pools() == {"premium": "1/1", "standard": "0/0"}
 
 
 def test_periods_that_nobody_asked_in_are_billed_all_the_same(world, clock):
@@ -349,10 +428,46 @@ def test_a_purchase_stands_in_the_audit_trail(world):
     assert event["channel"] == "admin"
 
 
-def test_amounts_are_in_the_minor_units_of_the_currency(world):
-    acme = world(standard=1)
+def test_before_and_after_stand_beside_every_change(world):
+    acme = world(premium=1, standard=3, reduction_effective="renewal", **SMALL)
+    acme.push("a")
+    acme.invite("b")
+    acme.admin.post(f"/members/{acme.ids['b']}/accept")
+    acme.override("a", "standard")
+    acme.clear_override("a")
+    acme.group("eng", "a", tier="standard")
+    acme.role("b", "owner")
+    acme.buy(standard=1)
+    acme.buy(standard=-1)
+    [reduction] = acme.owner.get("/seats/scheduled")["items"]
+    acme.owner.delete(f"/seats/scheduled/{reduction['id']}")
+    token = acme.owner.post("/tokens", {"kind": "jit", "name": "app"})
+    acme.owner.post(f"/tokens/{token['id']}/rotate")
+    acme.owner.delete(f"/tokens/{token['id']}")
+    acme.owner.delete(f"/mappings/{acme.ids['eng']}")
+    acme.remove("a")
 
-    assert acme.owner.get("/organization")["minor_unit_digits"] == 2
+    events = acme.audit()
+
+    changed = [event for event in events if event["kind"] != "group_changed"]
+    assert [event["kind"] for event in changed if event["before"] is None and event["after"] is None] == []
+    assert len({event["kind"] for event in changed}) >= 17
+    assert all(
+        event["actor"] and event["channel"] and event["request_id"] and event["at"] for event in events
+    )
+    revoked = next(event for event in events if event["kind"] == "token_revoked")
+    assert (revoked["before"]["name"], revoked["after"]) == ("app", None)
+    assert token["token"] not in str(events)
+
+
+@pytest.mark.parametrize(("currency", "digits"), [("USD", 2), ("JPY", 0), ("KWD", 3)])
+def test_amounts_are_in_the_minor_units_of_the_currency(world, currency, digits):
+    acme = world(standard=1, currency=currency, prices={"standard": 0, "premium": 7})
+
+    invoice = acme.buy(standard=2, premium=1)
+
+    assert acme.owner.get("/organization")["minor_unit_digits"] == digits
+    assert (invoice["currency"], [line["amount_minor"] for line in invoice["lines"]]) == (currency, [0, 4])
 
 
 def with_an_override_that_waits(world, **seats):

@@ -19,6 +19,7 @@ from seat_policy.proration import (
     month_after,
     period_of,
     share_left,
+    start_of,
 )
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -75,6 +76,47 @@ def test_days_begin_at_midnight_in_the_billing_time_zone():
 
     assert period_of(terms, at("2025-02-01T07:59")) == Period(date(2025, 1, 1), date(2025, 2, 1))
     assert str(share_left(terms, at("2025-02-01T08:00"))) == "28/28"
+
+
+def test_a_day_that_has_no_midnight_begins_behind_the_gap():
+    """Clocks in Havana go from 00:00 to 01:00 on this day."""
+    terms = team("2026-03-08", zone="America/Havana")
+
+    assert start_of(terms, date(2026, 3, 8)) == at("2026-03-08T05:00")
+    assert str(share_left(terms, start_of(terms, date(2026, 3, 8)))) == "31/31"
+    assert str(share_left(terms, at("2026-03-08T05:01"))) == "30/31"
+
+
+def test_a_day_of_23_or_25_hours_is_a_day():
+    terms = team("2026-03-01", zone="America/New_York")
+
+    assert [str(share_left(terms, at(f"2026-03-{day}T12:00"))) for day in ("07", "08", "09")] == [
+        "24/31",
+        "23/31",
+        "22/31",
+    ]
+
+
+def test_the_months_of_a_contract_are_counted_from_its_anchor_day():
+    leap, month_end = enterprise("2024-02-29"), enterprise("2025-01-31")
+
+    assert str(share_left(leap, date(2025, 2, 27))) == "1/360"
+    assert period_of(leap, date(2025, 2, 28)).start == date(2025, 2, 28)
+    assert str(share_left(month_end, date(2025, 2, 28))) == "11/12"
+    assert str(share_left(month_end, date(2025, 3, 30))) == "311/372"
+    assert str(share_left(month_end, date(2025, 3, 31))) == "10/12"
+
+
+@pytest.mark.parametrize("terms", [team("2026-01-01"), enterprise("2026-01-01")])
+def test_what_is_bought_before_the_first_period_is_charged_for_all_of_it(terms):
+    early = at("2025-12-15T12:00")
+
+    assert period_of(terms, early).start == date(2026, 1, 1)
+    assert share_left(terms, early).fraction == 1
+
+
+def test_what_is_free_costs_nothing():
+    assert charge_minor(team("2025-01-01"), 0, 1000, at("2025-01-15")) == 0
 
 
 def test_a_half_is_rounded_up():

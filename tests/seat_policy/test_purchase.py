@@ -69,6 +69,8 @@ def test_an_offer_has_a_line_for_each_tier_and_action():
         (pools("0/6"), ("premium", 145), PLAN_SETTINGS[Plan.TEAM], "above_maximum", {"maximum": 150}),
         (pools("0/1"), ("premium", -2), LATER, "seats_in_use", {"missing": 1}),
         (pools("2/2", "1/1"), ("premium", -1), LATER, "seats_in_use", {"missing": 1}),
+        (pools("3/5", "2/2"), ("standard", -2), LATER, "seats_in_use", {"missing": 2}),
+        (pools("3/3", "0/2"), ("premium", -3), LATER, "seats_in_use", {"missing": 1}),
     ],
 )
 def test_a_plan_refuses_with_the_number_behind_it(before, wanted, settings, code, facts):
@@ -92,6 +94,16 @@ def test_scheduled_reductions_add_up():
     assert isinstance(quote(before, ("premium", -1), settings=LATER, scheduled={"premium": 2}), Offer)
     assert isinstance(quote(before, ("premium", -1), settings=LATER, scheduled={"premium": 3}), Refusal)
     assert isinstance(quote(before, ("premium", -1), scheduled={"premium": 3}), Refusal)
+
+
+def test_no_reduction_takes_the_room_that_a_scheduled_one_needs():
+    before = pools("3/3", "0/2")
+
+    assert isinstance(quote(before, ("standard", -1), scheduled={"premium": 1}), Offer)
+    refused = quote(before, ("standard", -2), scheduled={"premium": 1})
+
+    assert isinstance(refused, Refusal)
+    assert (refused.code, refused.facts["missing"]) == ("seats_in_use", 1)
 
 
 def test_an_upgrade_trades_a_seat_in_and_never_pays_back():
@@ -195,6 +207,7 @@ def test_the_days_that_are_left_and_those_that_are_gone_sum_to_the_period(day):
         (123456, "USD", "1,234.56 USD"),
         (123456, "JPY", "123,456 JPY"),
         (123456, "KWD", "123.456 KWD"),
+        (123456, "CLF", "12.3456 CLF"),
         (-5, "EUR", "-0.05 EUR"),
     ],
 )

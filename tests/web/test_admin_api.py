@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 
 from scim_server.web.admin.page import _page
@@ -69,9 +72,73 @@ def test_the_history_of_seats_is_paged(owner, scim):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=many", "cursor=forged"])
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=many", "cursor=forged", "status=x"])
 def test_a_page_that_cannot_be_is_refused(owner, query):
     assert owner.get(f"/members?{query}").status_code == 422
+
+
+LISTS = (
+    "/members", "/mappings", "/invoices", "/audit", "/tokens", "/seats/events", "/seats/waiting", "/seats/held",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize(
+    "place", [[], [None], [True], [1.5], ["\0"], [2**64], {"id": 1}, ["a", "b"], ["a"] * 4, [2**64, 1, 1, ""]]
+)
+def test_a_cursor_that_no_list_has_given_out_is_refused(owner, path, place):
+    forged = base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+
+    response = owner.get(f"{path}?cursor={forged}")
+
+    assert (response.status_code, body_of(response)["code"]) == (422, "invalid_setting")
+
+
+def test_every_list_is_paged_to_its_end(owner, scim, caller):
+    people = [body_of(scim.post("/Users", {"userName": f"u{n}"}))["id"] for n in range(9)]
+    for name in ("eng", "ops", "hr"):
+        group = body_of(scim.post("/Groups", {"displayName": name, "members": [{"value": people[0]}]}))
+        owner.put(f"/mappings/{group['id']}", {"tier": "standard"})
+    for number in range(3):
+        caller("jit")
+        quote = body_of(owner.post("/seats/quotes", {"lines": [{"tier": "premium", "quantity": 1}]}))
+        confirm = f"/seats/quotes/{quote['id']}/confirm"
+        assert owner.post(confirm, {"accept": True}, Idempotency_Key=str(number)).status_code == 201
+    for number in range(3):
+        scim.post("/Users", {"userName": f"late{number}"})
+
+    for path in LISTS[:-1]:
+        whole = body_of(owner.get(f"{path}?limit=1000"))["items"]
+        paged, cursor = [], ""
+        while cursor is not None:
+            page = body_of(owner.get(f"{path}?limit=2&cursor={cursor}"))
+            paged += page["items"]
+            cursor = page["next_cursor"]
+
+        assert len(whole) >= 3, path
+        assert [_stable(item) for item in paged] == [_stable(item) for item in whole], path
+
+
+def _stable(item):
+    return {name: value for name, value in item.items() if name != "last_used_at"}
+
+
+def test_who_was_suspended_by_the_rules_is_found_as_suspended(owner, user):
+    owner.request(
+        "PATCH", "/organization", {"settings": {"group_mappings": "on", "unmapped_policy": "remove"}}
+    )
+
+    assert body_of(owner.get(f"/members/{user['id']}"))["status"] == "suspended"
+    assert [one["id"] for one in body_of(owner.get("/members?status=suspended"))["items"]] == [user["id"]]
+    assert body_of(owner.get("/members?status=active"))["items"] == []
+
+
+def test_the_least_number_of_seats_is_not_above_the_most(owner):
+    response = owner.request("PATCH", "/organization", {"settings": {"min_total": 200}})
+
+    assert (response.status_code, body_of(response)["code"]) == (422, "invalid_setting")
+    both = {"settings": {"min_total": 200, "max_total": 300}}
+    assert owner.request("PATCH", "/organization", both).status_code == 200
 
 
 def test_a_member_is_shown_with_seat_and_groups(owner, user, group):
@@ -129,6 +196,14 @@ def test_a_body_that_is_wrong_is_answered_with_the_names_of_its_members(owner, u
     assert response.status_code == 422
     assert body_of(response)["code"] == "invalid_request"
     assert named in body_of(response)["errors"]
+
+
+def test_a_body_is_refused_where_none_is_taken(owner, user):
+    meant = owner.post("/seats/reprocess", {"dry_run": True})
+
+    assert (meant.status_code, list(body_of(meant)["errors"])) == (422, ["dry_run"])
+    assert owner.post("/seats/reprocess", {}).status_code == 200
+    assert owner.post(f"/members/{user['id']}/accept", None).status_code == 200
 
 
 def test_a_body_that_is_no_json_is_a_problem(app, owner, user):

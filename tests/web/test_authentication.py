@@ -115,6 +115,58 @@ def test_owners_configure_and_administrators_look(caller, role, reads, configure
     assert admin.request("PATCH", "/organization", {"settings": {}}).status_code == configures
 
 
+# The calls of the Admin API that an administrator who is no owner may make.
+OPEN_TO_ADMINS = {
+    ("GET", "/organization"),
+    ("GET", "/seats"),
+    ("GET", "/seats/waiting"),
+    ("GET", "/seats/events"),
+    ("GET", "/seats/held"),
+    ("POST", "/seats/swap"),
+    ("GET", "/members"),
+    ("POST", "/members"),
+    ("GET", "/members/x"),
+    ("DELETE", "/members/x"),
+    ("POST", "/members/x/accept"),
+    ("GET", "/members/x/seat"),
+    ("PUT", "/members/x/seat"),
+    ("DELETE", "/members/x/seat"),
+    ("GET", "/mappings"),
+    ("GET", "/audit"),
+}
+
+
+@pytest.mark.parametrize(
+    ("role", "opens"),
+    [
+        ("user", lambda call: False),
+        ("admin", lambda call: call in OPEN_TO_ADMINS),
+        ("owner", lambda call: True),
+        ("primary_owner", lambda call: True),
+    ],
+)
+def test_each_role_may_call_what_the_contract_says(app, caller, role, opens):
+    calls = [
+        (method, path.removeprefix("/admin/v1")) for method, path in closed_routes(app) if "/admin/" in path
+    ]
+    client = caller("admin", role=role)
+    assert set(calls) >= OPEN_TO_ADMINS
+
+    opened = {call for call in calls if client.request(*call, {}).status_code not in (401, 403)}
+
+    assert opened == {call for call in calls if opens(call)}
+
+
+@pytest.mark.parametrize("path", ["/members", "/members/{id}/seat"])
+def test_only_owners_buy_along_with_an_assignment(caller, user, path):
+    body = {"tier": "premium", "purchase": True} | ({"userName": "ben"} if path == "/members" else {})
+    method = "POST" if path == "/members" else "PUT"
+
+    refused = caller("admin").request(method, path.format(id=user["id"]), body)
+
+    assert refused.status_code == 403
+
+
 def test_a_token_for_a_person_has_the_role_that_the_person_has_now(caller, user):
     somebody = caller("admin", role=None, member_id=user["id"])
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
+from scim_server.call import Channel
 from scim_server.operations import audit as operations
 from scim_server.operations.listing import Listing
 from scim_server.web.admin.blueprint import AdminBlueprint
-from scim_server.web.admin.schemas import Instant, PageSchema, page_of
+from scim_server.web.admin.schemas import Instant, PageSchema, choice, page_of
 from scim_server.web.http import look
 
 audit = AdminBlueprint("audit", __name__, description="Who did what, when, from where")
@@ -23,7 +24,7 @@ class AuditEventSchema(Schema):
     kind = fields.String(required=True)
     subject_id = fields.String(required=True)
     actor = fields.String(required=True)
-    channel = fields.String(required=True)
+    channel = choice(Channel, required=True)
     request_id = fields.String(required=True)
     before = fields.Raw(required=True, allow_none=True)
     after = fields.Raw(required=True, allow_none=True)

@@ -9,12 +9,23 @@ from marshmallow import Schema, fields, validate
 from scim_server.operations import invoices, purchases
 from scim_server.operations.listing import Listing
 from scim_server.web.admin.blueprint import AdminBlueprint
-from scim_server.web.admin.schemas import Instant, LineSchema, PageSchema, QuoteSchema, page_of
+from scim_server.web.admin.schemas import (
+    Flag,
+    Instant,
+    LineSchema,
+    PageSchema,
+    QuoteSchema,
+    day,
+    page_of,
+)
 from scim_server.web.authentication import needs
 from scim_server.web.http import look, no_content, perform
 from seat_policy import Action
 
 billing = AdminBlueprint("billing", __name__, description="Quotes, purchases, reductions, invoices")
+
+
+_PLAN_REFUSES = ("reduction_not_allowed", "seats_in_use", "below_minimum", "above_maximum")
 
 
 class WantedSchema(Schema):
@@ -33,7 +44,7 @@ class AskQuoteSchema(Schema):
 class ConfirmSchema(Schema):
     """``accept`` must be true: nothing is bought without an explicit yes."""
 
-    accept = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    accept = Flag(load_default=False)
 
 
 class InvoiceSchema(Schema):
@@ -41,7 +52,7 @@ class InvoiceSchema(Schema):
 
     id = fields.String(required=True)
     number = fields.Integer(required=True)
-    kind = fields.String(required=True)
+    kind = fields.String(required=True, validate=validate.OneOf(invoices.KINDS))
     issued_at = Instant(required=True)
     lines = fields.List(fields.Nested(LineSchema), required=True)
     total_minor = fields.Integer(required=True)
@@ -56,7 +67,7 @@ class ScheduledSchema(Schema):
     id = fields.String(required=True)
     tier = fields.String(required=True)
     quantity = fields.Integer(required=True)
-    effective_on = fields.String(required=True)
+    effective_on = day()
     actor = fields.String(required=True)
     created_at = Instant(required=True)
 
@@ -70,6 +81,7 @@ class ScheduledListSchema(Schema):
 @billing.idempotent
 @billing.body(AskQuoteSchema)
 @billing.answer(QuoteSchema, 201)
+@billing.conflicts(*_PLAN_REFUSES)
 def quote_seats(headers: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
     """Say what a purchase or a reduction would cost, and what it does to the next bill; nothing is bought"""
     return perform(purchases.quote, body["lines"], **headers)
@@ -80,6 +92,7 @@ def quote_seats(headers: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]
 @billing.idempotent
 @billing.body(ConfirmSchema)
 @billing.answer(InvoiceSchema, 201)
+@billing.conflicts("quote_stale", *_PLAN_REFUSES)
 def confirm_quote(headers: dict[str, Any], body: dict[str, Any], quote_id: str) -> dict[str, Any]:
     """Buy what was quoted; the queue is served at once. The header Idempotency-Key is required"""
     return perform(purchases.confirm, quote_id, **body, **headers)
@@ -108,10 +121,10 @@ def delete_scheduled(reduction_id: str) -> Any:
 class NextInvoiceSchema(Schema):
     """What the next period or renewal will cost as things stand."""
 
-    date = fields.String(required=True)
+    date = day()
     issued_at = Instant(required=True)
-    period_start = fields.String(required=True)
-    period_end = fields.String(required=True)
+    period_start = day()
+    period_end = day()
     lines = fields.List(fields.Nested(LineSchema), required=True)
     total_minor = fields.Integer(required=True)
     currency = fields.String(required=True)

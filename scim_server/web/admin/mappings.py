@@ -53,6 +53,7 @@ def list_mappings(query: dict[str, Any]) -> Listing:
 @mappings.query(DryRunSchema)
 @mappings.body(SetMappingSchema)
 @mappings.answer(MappingSchema)
+@mappings.either(MappingSchema, ChangesSchema)
 def put_mapping(query: dict[str, Any], body: dict[str, Any], group_id: str) -> dict[str, Any] | Response:
     """Map a group to a tier; its members are evaluated at once"""
     answer = perform(seat_rules.set_mapping, group_id, **body, **query)

@@ -21,11 +21,12 @@ from scim_server.web.admin.schemas import (
     PageSchema,
     QuoteSchema,
     SeatSchema,
+    choice,
     page_of,
 )
 from scim_server.web.authentication import needs, require
 from scim_server.web.http import look, no_content, perform, this_call
-from seat_policy import Action, Role
+from seat_policy import Action, Role, SeatStatus, Source, Status
 
 members = AdminBlueprint("members", __name__, description="Members and their seats")
 
@@ -43,9 +44,9 @@ class MemberSchema(Schema):
     user_name = fields.String(required=True)
     external_id = fields.String(required=True, allow_none=True)
     display_name = fields.String(required=True, allow_none=True)
-    status = fields.String(required=True)
+    status = choice(Status, required=True)
     invitation_expires_at = Instant(required=True, allow_none=True)
-    role = fields.String(required=True)
+    role = choice(Role, required=True)
     seat = fields.Nested(SeatSchema, required=True)
     groups = fields.List(fields.Nested(GroupReferenceSchema), required=True)
     created_at = Instant(required=True)
@@ -53,8 +54,12 @@ class MemberSchema(Schema):
 
 class MembersQuerySchema(PageSchema):
     tier = fields.String(load_default=None)
-    source = fields.String(load_default=None)
-    status = fields.String(load_default=None)
+    source = choice(Source, load_default=None)
+    status = fields.String(
+        load_default=None,
+        validate=validate.OneOf([*Status, *SeatStatus]),
+        metadata={"description": "Of the member, or of the seat."},
+    )
     q = fields.String(load_default=None)
     group_id = fields.String(load_default=None)
 
@@ -62,7 +67,7 @@ class MembersQuerySchema(PageSchema):
 class EmailSchema(Schema):
     value = fields.String(required=True)
     type = fields.String()
-    primary = fields.Boolean()
+    primary = Flag()
 
 
 class NameSchema(Schema):
@@ -84,7 +89,7 @@ class InviteSchema(Schema):
 
 
 class RoleSchema(Schema):
-    role = fields.String(required=True, validate=validate.OneOf(list(Role)))
+    role = choice(Role, required=True)
 
 
 class SetSeatSchema(Schema):
@@ -113,6 +118,7 @@ def list_members(query: dict[str, Any]) -> Listing:
 @members.idempotent
 @members.body(InviteSchema)
 @members.answer(MemberSchema, 201)
+@members.conflicts("uniqueness", "seat_unavailable", "above_maximum")
 def invite_member(headers: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
     """Invite somebody; the invitation holds its seat until it is accepted, revoked or expires"""
     order = {name: body.pop(name) for name in ("role", "tier", "purchase")}
@@ -134,6 +140,7 @@ def get_member(member_id: str) -> dict[str, Any]:
 @needs(Action.CONFIGURE)
 @members.body(RoleSchema)
 @members.answer(MemberSchema)
+@members.conflicts("managed_by_mapping", "conflict")
 def patch_member(body: dict[str, Any], member_id: str) -> dict[str, Any]:
     """Give a member a role"""
     return perform(operations.change_role, member_id, **body)
@@ -151,6 +158,7 @@ def delete_member(member_id: str) -> Response:
 @members.call("POST", "/members/<member_id>/accept")
 @needs(Action.REASSIGN)
 @members.answer(MemberSchema)
+@members.conflicts("invitation_expired", "conflict")
 def accept_invitation(member_id: str) -> dict[str, Any]:
     """Make an invited person an active member"""
     return perform(operations.accept, member_id)
@@ -167,6 +175,7 @@ def get_seat(member_id: str) -> dict[str, Any]:
 @needs(Action.REASSIGN)
 @members.body(SetSeatSchema)
 @members.answer(MemberSeatSchema)
+@members.conflicts("seat_unavailable", "managed_by_mapping", "above_maximum")
 def put_seat(body: dict[str, Any], member_id: str) -> dict[str, Any]:
     """Give a member a tier; it stays until it is cleared"""
     if body["purchase"]:

@@ -8,10 +8,10 @@ from marshmallow import Schema, fields
 
 from scim_server.operations import organizations
 from scim_server.web.admin.blueprint import AdminBlueprint
-from scim_server.web.admin.schemas import Instant
+from scim_server.web.admin.schemas import Instant, choice, day
 from scim_server.web.authentication import needs
 from scim_server.web.http import look, perform
-from seat_policy import Action, setting_shapes
+from seat_policy import Action, Billing, Plan, setting_shapes
 
 organization = AdminBlueprint("organization", __name__, description="The organization and its settings")
 
@@ -28,11 +28,11 @@ class TierSchema(Schema):
 class OrganizationSchema(Schema):
     id = fields.String(required=True)
     name = fields.String(required=True)
-    plan = fields.String(required=True)
+    plan = choice(Plan, required=True)
     version = fields.Integer(required=True)
     settings = fields.Dict(keys=fields.String(), required=True)
-    term_start = fields.String(required=True)
-    billing = fields.String(required=True)
+    term_start = day()
+    billing = choice(Billing, required=True)
     currency = fields.String(required=True)
     minor_unit_digits = fields.Integer(
         required=True, metadata={"description": "Digits of an amount behind the point: 2 for USD, 0 for JPY."}

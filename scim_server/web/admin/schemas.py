@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, post_load, validate
+from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validate
 
 from scim_server.operations.listing import DEFAULT_LIMIT, MAX_LIMIT, Page
 from scim_server.scim.values import format_date_time, parse_date_time
+from seat_policy import LineKind, SeatStatus, Source
 
 
 class Instant(fields.Field[datetime]):
@@ -28,10 +31,31 @@ class Instant(fields.Field[datetime]):
 
 
 class Flag(fields.Boolean):
-    """true or false in a body, "true" or "false" in a query; nothing else."""
+    """true or false in a body; nothing that only resembles them, for money may hang on it."""
 
-    truthy = {True, "true"}  # noqa: RUF012 - as marshmallow declares it
-    falsy = {False, "false"}  # noqa: RUF012
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class QueryFlag(fields.Boolean):
+    """The words true and false in a query."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if value not in ("true", "false"):
+            raise self.make_error("invalid", input=value)
+        return bool(value == "true")
+
+
+def choice(of: type[StrEnum], **more: Any) -> fields.String:
+    """Return a field that is one of some words."""
+    return fields.String(validate=validate.OneOf(list(of)), **more)
+
+
+def day() -> fields.String:
+    """Return a field that is a day of the calendar, as in 2026-11-23."""
+    return fields.String(required=True, metadata={"format": "date"})
 
 
 class ProblemSchema(Schema):
@@ -58,15 +82,19 @@ class PageSchema(Schema):
     limit = fields.Integer(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT))
     cursor = fields.String(load_default=None)
 
+    @pre_load
+    def drop_empty(self, values: Mapping[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """A parameter without a value asks for nothing."""
+        return {name: value for name, value in values.items() if value != ""}
+
     @post_load
     def make(self, values: dict[str, Any], **kwargs: Any) -> Any:
-        """Make the Page; what else a schema asks stands beside it, None where it is empty."""
-        page = Page(values.pop("limit"), values.pop("cursor") or None)
-        return {"page": page, **{name: value or None for name, value in values.items()}}
+        """Make the Page; what else a schema asks stands beside it."""
+        return {"page": Page(values.pop("limit"), values.pop("cursor")), **values}
 
 
 class DryRunSchema(Schema):
-    dry_run = Flag(load_default=False, metadata={"description": "Only say what would change."})
+    dry_run = QueryFlag(load_default=False, metadata={"description": "Only say what would change."})
 
 
 class ChangeSchema(Schema):
@@ -86,8 +114,8 @@ class SeatSchema(Schema):
     """What a member holds and waits for."""
 
     tier = fields.String(required=True)
-    source = fields.String(required=True)
-    status = fields.String(required=True)
+    source = choice(Source, required=True)
+    status = choice(SeatStatus, required=True)
     desired_tier = fields.String(required=True, allow_none=True)
     waiting_since = Instant(required=True, allow_none=True)
     can_use = fields.Boolean(required=True)
@@ -133,7 +161,7 @@ class LineSchema(Schema):
     that is charged; ``traded_in`` names the tier whose seat an upgrade gives back.
     """
 
-    kind = fields.String(required=True)
+    kind = choice(LineKind, required=True)
     tier = fields.String(required=True)
     quantity = fields.Integer(required=True)
     unit_price_minor = fields.Integer(required=True)
@@ -145,7 +173,7 @@ class LineSchema(Schema):
 class NextBillSchema(Schema):
     """The next bill without and with what is quoted."""
 
-    date = fields.String(required=True)
+    date = day()
     before_minor = fields.Integer(required=True)
     after_minor = fields.Integer(required=True)
 

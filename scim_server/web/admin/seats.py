@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from scim_server.operations import held, seat_rules
 from scim_server.operations import seats as operations
@@ -16,11 +16,12 @@ from scim_server.web.admin.schemas import (
     Instant,
     MemberSeatSchema,
     PageSchema,
+    choice,
     page_of,
 )
 from scim_server.web.authentication import needs
 from scim_server.web.http import look, perform
-from seat_policy import Action
+from seat_policy import Action, Source
 
 seats = AdminBlueprint("seats", __name__, description="Seats, the queue for them, their history")
 
@@ -53,7 +54,7 @@ class WaitingSchema(Schema):
     user_name = fields.String(required=True)
     holds = fields.String(required=True)
     desired_tier = fields.String(required=True)
-    source = fields.String(required=True)
+    source = choice(Source, required=True)
     waiting_since = Instant(required=True)
 
 
@@ -66,7 +67,7 @@ class SeatEventSchema(Schema):
     from_tier = fields.String(required=True)
     to_tier = fields.String(required=True)
     desired_tier = fields.String(required=True, allow_none=True)
-    source = fields.String(required=True)
+    source = choice(Source, required=True)
     cause = fields.String(required=True)
     rule = fields.String(required=True)
     actor = fields.String(required=True)
@@ -116,6 +117,7 @@ class SwappedSchema(Schema):
 @needs(Action.REASSIGN)
 @seats.body(SwapSchema)
 @seats.answer(SwappedSchema)
+@seats.conflicts("nothing_to_swap", "managed_by_mapping")
 def swap_seats(body: dict[str, Any]) -> dict[str, Any]:
     """Exchange the tiers of two members at once; no free seat is needed"""
     return perform(seat_rules.swap, body["a"], body["b"])
@@ -148,7 +150,7 @@ class HeldSchema(Schema):
 
 
 class DecidedSchema(HeldSchema):
-    decision = fields.String(required=True)
+    decision = fields.String(required=True, validate=validate.OneOf(("confirmed", "rejected")))
 
 
 @seats.call("GET", "/seats/held")

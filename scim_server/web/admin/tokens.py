@@ -10,7 +10,7 @@ from marshmallow import Schema, fields, validate
 from scim_server.operations import access
 from scim_server.operations.listing import Listing
 from scim_server.web.admin.blueprint import AdminBlueprint
-from scim_server.web.admin.schemas import Instant, PageSchema, page_of
+from scim_server.web.admin.schemas import Instant, PageSchema, choice, page_of
 from scim_server.web.authentication import needs
 from scim_server.web.http import look, no_content, perform
 from seat_policy import Action, Role
@@ -22,8 +22,8 @@ class TokenSchema(Schema):
     """A token without its secret."""
 
     id = fields.String(required=True)
-    kind = fields.String(required=True)
-    role = fields.String(required=True, allow_none=True)
+    kind = fields.String(required=True, validate=validate.OneOf(access.KINDS))
+    role = choice(Role, required=True, allow_none=True)
     member_id = fields.String(required=True, allow_none=True)
     name = fields.String(required=True, allow_none=True)
     profile = fields.String(required=True)
@@ -44,7 +44,7 @@ class CreateTokenSchema(Schema):
     """``role`` and ``member_id`` are for the kind admin, ``profile`` and ``settings`` for the kind scim."""
 
     kind = fields.String(required=True, validate=validate.OneOf(access.KINDS))
-    role = fields.String(load_default=None, allow_none=True, validate=validate.OneOf(list(Role)))
+    role = choice(Role, load_default=None, allow_none=True)
     member_id = fields.String(load_default=None, allow_none=True)
     name = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=200))
     expires_at = Instant(load_default=None, allow_none=True)
