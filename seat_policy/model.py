@@ -246,7 +246,9 @@ def settings_from(
         except ValueError as error:
             wrong.append(Invalid(name, str(error)))
     settings = base if wrong else replace(base, **read)
-    if settings.max_total is not None and settings.min_total > settings.max_total:
+    # Where only one of the two is set, the other is the plan's, which says nothing against it.
+    both_set = {"min_total", "max_total"} <= values.keys()
+    if both_set and settings.max_total is not None and settings.min_total > settings.max_total:
         wrong.append(Invalid("min_total", f"must not be above max_total, which is {settings.max_total}"))
     return tuple(wrong) if wrong else settings
 
