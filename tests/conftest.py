@@ -29,6 +29,7 @@ from scim_server.store import schema
 from scim_server.store.database import Database
 from scim_server.store.tables import metadata
 from tests.live import LiveServer
+from tests.organization_guard import Guard, watch
 from tests.world import Client, World
 
 TEMPLATE = "scim_template"
@@ -86,6 +87,25 @@ def _make_template(dsn: str) -> None:
 
 def _url(dsn: str, name: str) -> str:
     return make_url(dsn).set(database=name).render_as_string(hide_password=False)
+
+
+# -- the guard before every statement
+
+
+@pytest.fixture(scope="session")
+def organization_guard() -> Iterator[Guard]:
+    guard = Guard()
+    end = watch(guard)
+    yield guard
+    end()
+
+
+@pytest.fixture(autouse=True)
+def no_statement_reaches_beyond_an_organization(organization_guard: Guard) -> Iterator[None]:
+    yield
+    violations = [*organization_guard.violations]
+    organization_guard.violations.clear()
+    assert violations == []
 
 
 # -- databases
