@@ -29,7 +29,8 @@ from scim_server.store import schema
 from scim_server.store.database import Database
 from scim_server.store.tables import metadata
 from tests.live import LiveServer
-from tests.organization_guard import Guard, watch
+from tests.organization_guard import Guard
+from tests.statements import Listener, shown_to
 from tests.world import Client, World
 
 TEMPLATE = "scim_template"
@@ -93,15 +94,22 @@ def _url(dsn: str, name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def organization_guard() -> Iterator[Guard]:
-    guard = Guard()
-    end = watch(guard)
-    yield guard
-    end()
+def organization_guard() -> Guard:
+    return Guard()
+
+
+@pytest.fixture(scope="session")
+def statement_listeners(organization_guard: Guard) -> Iterator[list[Listener]]:
+    """Who is told of every statement that the product runs."""
+    listeners: list[Listener] = [organization_guard]
+    with shown_to(listeners):
+        yield listeners
 
 
 @pytest.fixture(autouse=True)
-def no_statement_reaches_beyond_an_organization(organization_guard: Guard) -> Iterator[None]:
+def no_statement_reaches_beyond_an_organization(
+    organization_guard: Guard, statement_listeners: list[Listener]
+) -> Iterator[None]:
     yield
     violations = [*organization_guard.violations]
     organization_guard.violations.clear()

@@ -1,7 +1,6 @@
 """Every statement of the product names one organization; this looks at each that a test runs.
 
-``watch`` puts itself before ``Transaction.execute`` and judges the expression that SQLAlchemy was
-given, not its text: each table of a SELECT, UPDATE or DELETE, in whatever subquery, must have its
+The guard judges the expression that SQLAlchemy was given, not its text: each table of a SELECT, UPDATE or DELETE, in whatever subquery, must have its
 organization compared with a bound parameter, directly or through a join; each join must join on
 the organization; each row that is inserted must say it; and one transaction speaks of one
 organization. That is what keeps organizations apart, and what lets the tables be partitioned or
@@ -10,8 +9,7 @@ distributed by organization without a change of the program.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Delete, Insert, Select, TextClause, Update
@@ -44,8 +42,7 @@ class Guard:
         self._judged: dict[Prepared, Verdict] = {}
         self._spoken_of: dict[int, Any] = {}
 
-    def judge(self, tx: Transaction, statement: Any, parameters: Any, function: str) -> None:
-        """Look at a statement that a function of the product is about to run."""
+    def before(self, tx: Transaction, statement: Any, parameters: Any, function: str) -> None:
         if function in EXCEPTIONS:
             return
         verdict = self._verdict(statement)
@@ -59,7 +56,7 @@ class Guard:
             problems.append(f"its transaction speaks of several organizations: {spoken_of}")
         self.violations += [f"{function}: {problem}\n{verdict.statement}" for problem in problems]
 
-    def forget(self, tx: Transaction) -> None:
+    def ended(self, tx: Transaction) -> None:
         self._spoken_of.pop(id(tx), None)
 
     def _verdict(self, statement: Any) -> Verdict:
@@ -183,26 +180,3 @@ def _organization_column(table: Any) -> str | None:
     if getattr(table, "name", None) == "organizations":
         return "id"
     return "organization_id" if "organization_id" in getattr(table, "c", ()) else None
-
-
-def watch(guard: Guard) -> Callable[[], None]:
-    """Show the guard every statement that the product runs; return what ends it."""
-    execute, close = Transaction.execute, Transaction.close
-
-    def judged(self: Transaction, statement: Any, parameters: Any = ()) -> Any:
-        code, module = sys._getframe(1).f_code, sys._getframe(1).f_globals["__name__"]
-        if module.startswith("scim_server."):
-            function = code.co_qualname.partition(".<locals>")[0]
-            guard.judge(self, statement, parameters, f"{module}.{function}")
-        return execute(self, statement, parameters)
-
-    def closed(self: Transaction) -> None:
-        guard.forget(self)
-        close(self)
-
-    Transaction.execute, Transaction.close = judged, closed  # type: ignore[method-assign]
-
-    def end() -> None:
-        Transaction.execute, Transaction.close = execute, close  # type: ignore[method-assign]
-
-    return end

@@ -100,7 +100,7 @@ def test_a_statement_that_names_its_organization_passes(statement):
 def test_every_set_of_parameters_says_the_same_organization(statement, parameters):
     guard = Guard()
 
-    guard.judge(object(), Prepared(statement), parameters, "here")
+    guard.before(object(), Prepared(statement), parameters, "here")
 
     assert len(guard.violations) == 1
 
@@ -109,7 +109,7 @@ def test_a_transaction_speaks_of_one_organization():
     guard, tx = Guard(), object()
 
     for organization in ("a", "a", "b"):
-        guard.judge(tx, Prepared(delete(users).where(HERE)), {"organization_id": organization}, "here")
+        guard.before(tx, Prepared(delete(users).where(HERE)), {"organization_id": organization}, "here")
 
     assert len(guard.violations) == 1
 
