@@ -1,10 +1,11 @@
 """Every statement of the product names one organization; this looks at each that a test runs.
 
-The guard judges the expression that SQLAlchemy was given, not its text: each table of a SELECT, UPDATE or DELETE, in whatever subquery, must have its
-organization compared with a bound parameter, directly or through a join; each join must join on
-the organization; each row that is inserted must say it; and one transaction speaks of one
-organization. That is what keeps organizations apart, and what lets the tables be partitioned or
-distributed by organization without a change of the program.
+The guard judges the expression that SQLAlchemy was given, not its text: each table of a SELECT,
+UPDATE or DELETE, in whatever subquery, must have its organization compared with a bound
+parameter, directly or through a join; each join must join on the organization; each row that is
+inserted must say it; and one transaction speaks of one organization. That is what keeps
+organizations apart, and what lets the tables be partitioned or distributed by organization
+without a change of the program.
 """
 
 from __future__ import annotations

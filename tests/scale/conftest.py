@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, func, insert, select, text, update
+from sqlalchemy import Table, func, insert, literal, select, text, update
 
 from scim_server.ids import new_id
 from scim_server.store.database import Database
@@ -78,7 +78,8 @@ def _plan_of(tx: Transaction, statement: Any, parameters: Any) -> list[str]:
         return [step for *_, detail in rows for step in _sqlite_step(detail)]
     bound = compiled._bound(parameters)
     [[with_values]] = tx.raw.execute(f"EXPLAIN (FORMAT JSON) {compiled.sql}", bound).fetchall()
-    [[for_any]] = tx.raw.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {_numbered(compiled.sql)}").fetchall()
+    generic = f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {_numbered(compiled.sql)}"
+    [[for_any]] = tx.raw.execute(generic, prepare=False).fetchall()
     return [*_postgresql_steps(with_values[0]["Plan"]), *_postgresql_steps(for_any[0]["Plan"])]
 
 
@@ -89,14 +90,13 @@ def _sqlite_step(detail: str) -> Iterator[str]:
         yield f"{found[2]} by {found[3] or 'its key'}: {', '.join(columns)}"
 
 
-def _postgresql_steps(node: dict[str, Any]) -> Iterator[str]:
-    if node.get("Relation Name") and "Scan" in node["Node Type"]:
-        bitmap = [child for child in node.get("Plans", []) if "Bitmap" in child["Node Type"]]
-        for scan in bitmap or [node]:
-            columns = re.findall(r"\(+(\w+)(?:\)::\w+)? [=<>]", scan.get("Index Cond", ""))
-            yield f"{node['Relation Name']} by {scan.get('Index Name', 'nothing')}: {', '.join(columns)}"
+def _postgresql_steps(node: dict[str, Any], table: str = "") -> Iterator[str]:
+    table = node.get("Relation Name", table)
+    if node["Node Type"] in ("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Index Scan"):
+        columns = re.findall(r"\(+(\w+)(?:\)::\w+)? [=<>]", node.get("Index Cond", ""))
+        yield f"{table} by {node.get('Index Name', 'nothing')}: {', '.join(columns)}"
     for child in node.get("Plans", []):
-        yield from _postgresql_steps(child)
+        yield from _postgresql_steps(child, table)
 
 
 def _numbered(sql: str) -> str:
@@ -107,6 +107,17 @@ def _numbered(sql: str) -> str:
 
 
 # -- a crowd
+
+OF_AN_ORGANIZATION = (organizations, seat_pools, tokens)
+# With the column that says whose row it is.
+OF_PEOPLE = {
+    users: users.c.id,
+    assignments: assignments.c.member_id,
+    groups: groups.c.id,
+    attribute_values: attribute_values.c.resource_id,
+    memberships: memberships.c.member_id,
+    group_mappings: group_mappings.c.group_id,
+}
 
 
 @dataclass
@@ -128,24 +139,15 @@ class Crowd:
         self.database.run(self._multiply, added)
 
     def found_others(self, number: int) -> None:
-        """Make further organizations with pools and tokens, ten of them with all the people that are here."""
+        """Make further organizations with pools and tokens, eight of them with all the people that are here."""
         self.database.run(self._found, [new_id() for _ in range(number)])
-        self.analyze()
-
-    def analyze(self) -> None:
         self.database.run(lambda tx: tx.execute(text("ANALYZE")))
 
     def _multiply(self, tx: Transaction, added: Iterable[int]) -> None:
-        ids = {f"{self.acme.ids[name]}": name[0] for name in ("p0", "g0")}
-        new_ids = {number: {old: new_id() for old in ids} for number in added}
-        for table in (users, assignments, groups, attribute_values, memberships, group_mappings):
-            key = next(
-                column
-                for name in ("id", "member_id", "group_id", "resource_id")
-                for column in table.c
-                if column.name == name
-            )
-            rows = [row for row in self._rows(tx, table) if row[key.name] in ids]
+        originals = [self.acme.ids[name] for name in ("p0", "g0")]
+        new_ids = {number: {old: new_id() for old in originals} for number in added}
+        for table, whose in OF_PEOPLE.items():
+            rows = [row for row in self._rows(tx, table) if row[whose.name] in originals]
             made = [_renamed(row, number, new) for number, new in new_ids.items() for row in rows]
             tx.execute(insert(table), made)
         here = self.acme.organization_id
@@ -159,16 +161,14 @@ class Crowd:
         tx.execute(update(seat_pools).where(seat_pools.c.organization_id == here).values(used=used))
 
     def _found(self, tx: Transaction, ids: list[str]) -> None:
-        for table in (organizations, seat_pools, tokens):
-            rows = self._rows(tx, table)
-            tx.execute(insert(table), [_moved(row, other) for other in ids for row in rows])
-        for table in (users, groups, assignments, attribute_values, memberships, group_mappings):
-            rows = self._rows(tx, table)
-            tx.execute(insert(table), [_moved(row, other) for other in ids[:10] for row in rows])
+        for number, other in enumerate(ids):
+            for table in [*OF_AN_ORGANIZATION, *(OF_PEOPLE if number < 8 else ())]:
+                copy = {column.name: _copied(column, other) for column in table.c}
+                here = select(*copy.values()).where(_organization_of(table) == self.acme.organization_id)
+                tx.execute(insert(table).from_select(list(copy), here))
 
     def _rows(self, tx: Transaction, table: Table) -> list[dict[str, Any]]:
-        column = table.c.id if table is organizations else table.c.organization_id
-        found = tx.execute(select(table).where(column == self.acme.organization_id))
+        found = tx.execute(select(table).where(_organization_of(table) == self.acme.organization_id))
         return [dict(row) for row in found.mappings()]
 
 
@@ -181,18 +181,32 @@ def _renamed(row: dict[str, Any], number: int, new_ids: dict[str, str]) -> dict[
     return {name: renamed(value) for name, value in row.items()}
 
 
-def _moved(row: dict[str, Any], organization_id: str) -> dict[str, Any]:
-    """Return a row as another organization's; what is unique over all of them is made so."""
-    column = "organization_id" if "organization_id" in row else "id"
-    unique = {name: f"{row[name]}-{organization_id}" for name in ("token_hash",) if name in row}
-    if column == "id":
-        unique["name"] = organization_id
-    return {**row, **unique, column: organization_id}
+def _organization_of(table: Table) -> Any:
+    return table.c.id if table is organizations else table.c.organization_id
+
+
+def _copied(column: Any, organization_id: str) -> Any:
+    """Return what stands in a column of a copy for another organization; what is unique over all is made so."""
+    if column is _organization_of(column.table) or column is organizations.c.name:
+        return literal(organization_id)
+    return column + organization_id if column is tokens.c.token_hash else column
 
 
 @pytest.fixture
 def crowd(world: Callable[..., World], database: Database) -> Crowd:
     acme = world(plan="enterprise", premium=10_000, standard=10_000, provisioning_mode="jit")
+    return crowd_of(acme, database)
+
+
+@pytest.fixture
+def waiting_crowd(world: Callable[..., World], database: Database) -> Crowd:
+    """A crowd that waits, for one person has the only seat."""
+    acme = world(premium=1, min_total=0)
+    acme.push("holder")
+    return crowd_of(acme, database)
+
+
+def crowd_of(acme: World, database: Database) -> Crowd:
     acme.push("p0", externalId="x-p0", emails=[{"value": "p0@example.com", "type": "work"}])
     acme.group("everybody", "p0")
     acme.group("g0", "p0", tier="premium")
