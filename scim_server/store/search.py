@@ -219,7 +219,7 @@ def _ordering(
 
 def _behind(table: Table, key: ColumnElement[Any], order: Order | None, seeks: str) -> ColumnElement[bool]:
     """Return the condition that a resource comes after the place that is bound."""
-    place = bindparam("behind_id")
+    place: ColumnElement[Any] = bindparam("behind_id")
     later = is_behind(place) if table is users else table.c.id > place
     if order is None:
         return later
