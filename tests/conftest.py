@@ -126,17 +126,17 @@ def worker() -> str:
 
 @pytest.fixture(scope="session")
 def make_postgresql(request: pytest.FixtureRequest, worker: str) -> Iterator[Any]:
-    """Make a database of a name, with the current schema; ``make(name) -> url``."""
+    """Make a database of a name, with the current schema, or as a copy of another; ``make(name) -> url``."""
     dsn = request.config.postgresql
     made = []
 
-    def make(name: str) -> str:
+    def make(name: str, copy_of: str = TEMPLATE) -> str:
         if dsn is None:
             pytest.skip("SCIM_TEST_WITHOUT_POSTGRES=1 leaves PostgreSQL out")
         name = f"scim_{name}_{worker}"
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {copy_of}")
         made.append(name)
         return _url(dsn, name)
 
