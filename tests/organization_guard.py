@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Delete, Insert, Select, TextClause, Update
 from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import BinaryExpression, BindParameter, BooleanClauseList, Grouping
+from sqlalchemy.sql.elements import BinaryExpression, BindParameter, BooleanClauseList, False_, Grouping
 from sqlalchemy.sql.selectable import Join, SelectBase
 
 from scim_server.store.prepared import Prepared
@@ -95,9 +95,10 @@ class Verdict:
         if isinstance(statement, Select):
             sources = list(statement.get_final_froms())
         tables = [table for source in sources for table in self._tables_of(source, equalities)]
-        for condition in _terms(getattr(statement, "whereclause", None)):
+        conditions = list(_terms(getattr(statement, "whereclause", None)))
+        for condition in conditions:
             equalities.add(condition)
-        for table in tables:
+        for table in [] if any(isinstance(one, False_) for one in conditions) else tables:
             column = _organization_column(table)
             if column is None:
                 continue

@@ -12,6 +12,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    false,
     insert,
     select,
     text,
@@ -86,6 +87,10 @@ def test_a_statement_that_names_its_organization_passes(statement):
 
     assert verdict.problems == []
     assert verdict.names != []
+
+
+def test_a_statement_that_finds_nothing_need_name_none():
+    assert Verdict(select(users.c.id).where(HERE, false())).problems == []
 
 
 @pytest.mark.parametrize(
