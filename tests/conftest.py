@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -28,6 +29,7 @@ from scim_server.operations import access, organizations
 from scim_server.store import schema
 from scim_server.store.database import Database
 from scim_server.store.tables import metadata
+from tests import pgbouncer
 from tests.live import LiveServer
 from tests.organization_guard import Guard
 from tests.statements import Listener, shown_to
@@ -214,17 +216,22 @@ def app(database: Database, clock: Clock) -> Iterator[Any]:
     application.extensions["scim_seats"].database.close()
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session", params=["sqlite", "postgresql", "pgbouncer"])
 def live_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, make_postgresql: Any
 ) -> Iterator[LiveServer]:
-    """A server as ``scim-server serve`` starts it, with two workers, once on each database."""
-    if request.param == "postgresql":
-        url = make_postgresql("live")
-    else:
-        url = f"sqlite:///{tmp_path_factory.mktemp('live')}/scim.sqlite3"
-    with LiveServer.start(url, tmp_path_factory.mktemp("log") / "server.log") as server:
-        yield server
+    """A server as ``scim-server serve`` starts it, with two workers, on each database and behind PgBouncer."""
+    directory = tmp_path_factory.mktemp("live")
+    with ExitStack() as stack:
+        settings = {"SCIM_DATABASE_URL": f"sqlite:///{directory}/scim.sqlite3"}
+        if request.param != "sqlite":
+            settings["SCIM_DATABASE_URL"] = make_postgresql(f"live_{request.param}")
+        if request.param == "pgbouncer":
+            if pgbouncer.PROGRAM is None:
+                pytest.skip("there is no pgbouncer on this machine")
+            url = stack.enter_context(pgbouncer.before(settings["SCIM_DATABASE_URL"], directory))
+            settings |= {"SCIM_DATABASE_URL": url, "SCIM_PGBOUNCER": "true"}
+        yield stack.enter_context(LiveServer.start(settings, directory / "server.log"))
 
 
 # -- a world to act in

@@ -98,7 +98,7 @@ class Verdict:
         conditions = list(_terms(getattr(statement, "whereclause", None)))
         for condition in conditions:
             equalities.add(condition)
-        for table in [] if any(isinstance(one, False_) for one in conditions) else tables:
+        for table in [] if any(_is_never(one) for one in conditions) else tables:
             column = _organization_column(table)
             if column is None:
                 continue
@@ -151,6 +151,11 @@ class _Equalities:
 
 def _is_equality(condition: Any) -> bool:
     return isinstance(condition, BinaryExpression) and condition.operator is operators.eq
+
+
+def _is_never(condition: Any) -> bool:
+    inner = condition.element if getattr(condition, "operator", None) is operators.is_true else condition
+    return isinstance(inner, False_)
 
 
 def _place(side: Any) -> Any:
