@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,6 +119,14 @@ def test_a_request_takes_as_many_statements_among_ten_as_among_a_thousand(crowd,
 
     counted = {name: sum(one.times for one in statements) for name, statements in ran.items()}
     assert counted == {name: numbers[place] for name, numbers in STATEMENTS.items()}
+
+
+def test_the_documentation_has_these_numbers():
+    documented = (Path(__file__).parents[2] / "docs/scaling.md").read_text()
+
+    rows = [f"| {name} | {sqlite} | {postgresql} |" for name, (sqlite, postgresql) in STATEMENTS.items()]
+
+    assert [row for row in rows if row not in documented] == []
 
 
 # Tables of which an organization has a handful of rows; and indexes that hold only the few rows that are asked for.
