@@ -23,6 +23,7 @@ KNOWN = (
     "cursor",
 )
 _MAX_DIGITS = 30
+_PARSED = "scim_seats.parameters"
 
 
 def parameters() -> Mapping[str, str]:
@@ -31,9 +32,14 @@ def parameters() -> Mapping[str, str]:
     Names are compared without case, ``+`` stands for a blank, and of a repeated name the
     values are joined by commas, which is how lists are written.
     """
-    if not request.query_string:
+    environ = request.environ
+    if not environ.get("QUERY_STRING"):
         return {}
-    return {name.lower(): ",".join(values) for name, values in request.args.lists()}
+    found: dict[str, str] | None = environ.get(_PARSED)
+    if found is None:
+        found = {name.lower(): ",".join(values) for name, values in request.args.lists()}
+        environ[_PARSED] = found
+    return found
 
 
 def projection_of(resource_type: ResourceType) -> Projection:

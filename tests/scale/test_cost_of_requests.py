@@ -48,7 +48,7 @@ STATEMENTS: dict[str, tuple[int, int]] = {
     "find by externalId": (3, 3),
     "find by e-mail": (3, 3),
     "find by e-mail of a type": (3, 3),
-    "get a user": (3, 3),
+    "get a user": (2, 2),
     "get the next page": (4, 4),
     "create a user": (9, 10),
     "rename a user": (5, 6),

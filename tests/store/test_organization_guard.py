@@ -121,12 +121,12 @@ def test_a_transaction_speaks_of_one_organization():
 
 def test_the_guard_watches_what_requests_run(world, organization_guard, monkeypatch):
     acme = world()
-    unpinned = Prepared(select(users.c.id).where(users.c.id == bindparam("id")))
-    monkeypatch.setattr("scim_server.store.users._GET", unpinned)
+    unpinned = Prepared(select(groups.c.id).where(groups.c.id == bindparam("id")))
+    monkeypatch.setattr("scim_server.store.groups._GET", unpinned)
 
-    acme.scim.request("GET", "/Users/anything")
+    acme.scim.request("GET", "/Groups/anything")
 
-    assert "scim_server.store.users.get" in organization_guard.violations.pop()
+    assert "scim_server.store.groups.get" in organization_guard.violations.pop()
 
 
 def test_exceptions_are_functions_that_exist():
