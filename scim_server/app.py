@@ -16,6 +16,7 @@ from scim_server.observability import Metrics, make_log
 from scim_server.scim.values import whole_milliseconds
 from scim_server.store import schema
 from scim_server.store.database import Database
+from scim_server.store.replica import ReadReplica
 from scim_server.web import error_handlers
 from scim_server.web.access_log import AccessLog
 from scim_server.web.admin import api
@@ -39,24 +40,30 @@ def create_app(settings: Mapping[str, Any] | None = None, *, clock: Clock | None
     server with a database of its own does by ``scim-server db upgrade``.
     """
     config = Config.from_environment() if settings is None else Config.from_mapping(settings)
-    database = Database(
-        config.database_url,
-        pool_size=config.pool_size,
-        durability=config.durability,
-        pgbouncer=config.pgbouncer,
-    )
+    database = _database(config, config.database_url)
     if database.is_sqlite:
         schema.upgrade(database)
     log = make_log(config.log_level)
     services = Services(
         config=config,
         database=database,
+        reader=_reader(config, database),
         clock=_in_milliseconds(clock or _now),
         metrics=Metrics(),
         log=log,
         schema_is_current=lambda: schema.is_current(database),
     )
     return _assemble(services)
+
+
+def _database(config: Config, url: str) -> Database:
+    return Database(url, pool_size=config.pool_size, durability=config.durability, pgbouncer=config.pgbouncer)
+
+
+def _reader(config: Config, database: Database) -> Database | ReadReplica:
+    if config.read_database_url is None:
+        return database
+    return ReadReplica(_database(config, config.read_database_url), database)
 
 
 def _in_milliseconds(clock: Clock) -> Clock:

@@ -25,6 +25,8 @@ class Config:
 
     database_url: str = "sqlite:///scim-seats.sqlite3"
     """Where the data is: ``sqlite:///file`` or ``postgresql://user:password@host/name``."""
+    read_database_url: str | None = None
+    """A replica that lists and look-ups of resources are read from; it may lag (docs/scaling.md)."""
     base_url: str | None = None
     """The public address, as in ``https://scim.example.com``; without it, that of the request."""
     max_body_bytes: int = 16 * 1024 * 1024
@@ -96,6 +98,12 @@ def _is_database(url: str) -> None:
         raise ValidationError(f"{backend} is not supported; use sqlite or postgresql.")
 
 
+def _is_postgresql(url: str) -> None:
+    _is_database(url)
+    if make_url(url).get_backend_name() == "sqlite":
+        raise ValidationError("must be a replica on PostgreSQL; SQLite has none.")
+
+
 def _number(least: int, most: int) -> marshmallow_fields.Integer:
     return marshmallow_fields.Integer(validate=validate.Range(least, most))
 
@@ -103,6 +111,7 @@ def _number(least: int, most: int) -> marshmallow_fields.Integer:
 _CHECKS = Schema.from_dict(
     {
         "database_url": marshmallow_fields.String(validate=_is_database),
+        "read_database_url": marshmallow_fields.String(validate=_is_postgresql),
         "base_url": marshmallow_fields.Url(schemes={"http", "https"}, require_tld=False),
         "max_body_bytes": _number(1024, 2**31),
         "bulk_max_payload_bytes": _number(1024, 2**31),

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -28,7 +29,10 @@ from scim_server.operations import access, organizations
 from scim_server.store import schema
 from scim_server.store.database import Database
 from scim_server.store.tables import metadata
+from tests import pgbouncer
 from tests.live import LiveServer
+from tests.organization_guard import Guard
+from tests.statements import Listener, shown_to
 from tests.world import Client, World
 
 TEMPLATE = "scim_template"
@@ -88,6 +92,32 @@ def _url(dsn: str, name: str) -> str:
     return make_url(dsn).set(database=name).render_as_string(hide_password=False)
 
 
+# -- the guard before every statement
+
+
+@pytest.fixture(scope="session")
+def organization_guard() -> Guard:
+    return Guard()
+
+
+@pytest.fixture(scope="session")
+def statement_listeners(organization_guard: Guard) -> Iterator[list[Listener]]:
+    """Who is told of every statement that the product runs."""
+    listeners: list[Listener] = [organization_guard]
+    with shown_to(listeners):
+        yield listeners
+
+
+@pytest.fixture(autouse=True)
+def no_statement_reaches_beyond_an_organization(
+    organization_guard: Guard, statement_listeners: list[Listener]
+) -> Iterator[None]:
+    yield
+    violations = [*organization_guard.violations]
+    organization_guard.violations.clear()
+    assert violations == []
+
+
 # -- databases
 
 
@@ -98,17 +128,17 @@ def worker() -> str:
 
 @pytest.fixture(scope="session")
 def make_postgresql(request: pytest.FixtureRequest, worker: str) -> Iterator[Any]:
-    """Make a database of a name, with the current schema; ``make(name) -> url``."""
+    """Make a database of a name, with the current schema, or as a copy of another; ``make(name) -> url``."""
     dsn = request.config.postgresql
     made = []
 
-    def make(name: str) -> str:
+    def make(name: str, copy_of: str = TEMPLATE) -> str:
         if dsn is None:
             pytest.skip("SCIM_TEST_WITHOUT_POSTGRES=1 leaves PostgreSQL out")
         name = f"scim_{name}_{worker}"
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {copy_of}")
         made.append(name)
         return _url(dsn, name)
 
@@ -186,17 +216,22 @@ def app(database: Database, clock: Clock) -> Iterator[Any]:
     application.extensions["scim_seats"].database.close()
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session", params=["sqlite", "postgresql", "pgbouncer"])
 def live_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, make_postgresql: Any
 ) -> Iterator[LiveServer]:
-    """A server as ``scim-server serve`` starts it, with two workers, once on each database."""
-    if request.param == "postgresql":
-        url = make_postgresql("live")
-    else:
-        url = f"sqlite:///{tmp_path_factory.mktemp('live')}/scim.sqlite3"
-    with LiveServer.start(url, tmp_path_factory.mktemp("log") / "server.log") as server:
-        yield server
+    """A server as ``scim-server serve`` starts it, with two workers, on each database and behind PgBouncer."""
+    directory = tmp_path_factory.mktemp("live")
+    with ExitStack() as stack:
+        settings = {"SCIM_DATABASE_URL": f"sqlite:///{directory}/scim.sqlite3"}
+        if request.param != "sqlite":
+            settings["SCIM_DATABASE_URL"] = make_postgresql(f"live_{request.param}")
+        if request.param == "pgbouncer":
+            if pgbouncer.PROGRAM is None:
+                pytest.skip("there is no pgbouncer on this machine")
+            url = stack.enter_context(pgbouncer.before(settings["SCIM_DATABASE_URL"], directory))
+            settings |= {"SCIM_DATABASE_URL": url, "SCIM_PGBOUNCER": "true"}
+        yield stack.enter_context(LiveServer.start(settings, directory / "server.log"))
 
 
 # -- a world to act in

@@ -43,11 +43,11 @@ class LiveServer:
 
     @classmethod
     @contextmanager
-    def start(cls, database_url: str, log: Path) -> Iterator[LiveServer]:
+    def start(cls, settings: dict[str, str], log: Path) -> Iterator[LiveServer]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        server = cls(f"http://127.0.0.1:{port}", {**os.environ, "SCIM_DATABASE_URL": database_url})
+        server = cls(f"http://127.0.0.1:{port}", {**os.environ, **settings})
         server.command("db", "upgrade")
         with (
             log.open("w") as output,

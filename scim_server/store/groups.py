@@ -12,8 +12,8 @@ from sqlalchemy import (
     bindparam,
     delete,
     insert,
-    or_,
     select,
+    union,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -76,17 +76,18 @@ _LOCK_MANY = Prepared(
     .order_by(groups.c.id)
     .with_for_update(key_share=True)
 )
+# One part for each index, for a list of alternatives SQLite would read all groups of the organization.
 _NAMED = Prepared(
-    select(groups.c.id)
-    .where(
-        _of_organization,
-        or_(
-            among(groups.c.id, "ids"),
-            among(groups.c.external_id, "external_ids"),
-            among(groups.c.display_name_key, "name_keys"),
-        ),
+    union(
+        *[
+            select(groups.c.id).where(_of_organization, among(column, parameter))
+            for column, parameter in (
+                (groups.c.id, "ids"),
+                (groups.c.external_id, "external_ids"),
+                (groups.c.display_name_key, "name_keys"),
+            )
+        ]
     )
-    .order_by(groups.c.id)
 )
 _NAMESAKE = Prepared(
     select(groups.c.id)
@@ -271,7 +272,7 @@ def find_named(tx: Transaction, organization_id: str, names: Sequence[str]) -> l
         "external_ids": names,
         "name_keys": [fold(name) for name in names],
     }
-    return list(tx.execute(_NAMED, parameters).scalars())
+    return sorted(tx.execute(_NAMED, parameters).scalars())
 
 
 def touch(tx: Transaction, organization_id: str, group_ids: Collection[str], at: datetime) -> None:

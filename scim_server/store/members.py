@@ -11,7 +11,7 @@ from scim_server.scim.values import fold
 from scim_server.store.tables import assignments, memberships, users
 from scim_server.store.text_functions import contains_text
 from scim_server.store.transaction import Transaction
-from scim_server.store.users import SELECT_USERS, UserRecord
+from scim_server.store.users import SELECT_USERS, UserRecord, is_behind
 
 # As members are shown: ``unmapped_policy: remove`` suspends too, and releases the seat.
 _suspended = ~users.c.active | (assignments.c.status == "released")
@@ -38,7 +38,7 @@ def find(
 
     ``tier`` "unassigned" finds who holds nothing; ``status`` is that of the member or that of the seat.
     """
-    where: list[ColumnElement[bool]] = [users.c.organization_id == organization_id, users.c.id > after]
+    where: list[ColumnElement[bool]] = [users.c.organization_id == organization_id, is_behind(after)]
     if tier is not None:
         where.append(assignments.c.tier.is_(None) if tier == "unassigned" else assignments.c.tier == tier)
     if source is not None:

@@ -37,7 +37,7 @@ from scim_server.store.groups import SELECT_GROUPS, GroupRecord
 from scim_server.store.prepared import Prepared
 from scim_server.store.tables import assignments, groups, organizations, users
 from scim_server.store.transaction import Transaction
-from scim_server.store.users import SELECT_USERS, UserRecord, users_with_seats
+from scim_server.store.users import SELECT_USERS, UserRecord, is_behind, users_with_seats
 
 Record = UserRecord | GroupRecord
 
@@ -179,7 +179,7 @@ def _statements(
     whole = (SELECT_USERS if is_user else SELECT_GROUPS).add_columns(key.label("sort_key"))
     page = whole.where(*where)
     if seeks is not None:
-        page = page.where(_behind(table.c.id, key, order, seeks))
+        page = page.where(_behind(table, key, order, seeks))
     ordering = _ordering(table.c.id, key, order)
     page = page.order_by(*ordering).limit(bindparam("limit")).offset(bindparam("offset"))
     if skips:  # of those before the page, no more is read than what they are ordered by
@@ -217,11 +217,10 @@ def _ordering(
     return [absent, key, id_]
 
 
-def _behind(
-    id_: ColumnElement[Any], key: ColumnElement[Any], order: Order | None, seeks: str
-) -> ColumnElement[bool]:
+def _behind(table: Table, key: ColumnElement[Any], order: Order | None, seeks: str) -> ColumnElement[bool]:
     """Return the condition that a resource comes after the place that is bound."""
-    later = id_ > bindparam("behind_id")
+    place: ColumnElement[Any] = bindparam("behind_id")
+    later = is_behind(place) if table is users else table.c.id > place
     if order is None:
         return later
     bound = bindparam("behind_key", type_=key.type)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, exists, func, insert, select, tuple_, update
+from sqlalchemy import bindparam, func, insert, select, tuple_, update
 
 from scim_server.store.arrays import among
 from scim_server.store.prepared import Prepared
@@ -90,8 +90,19 @@ _NEWEST_HOLDERS = Prepared(
     .order_by(assignments.c.member_id.desc())
     .limit(bindparam("limit"))
 )
-_somebody_waits = exists().where(
-    assignments.c.organization_id == bindparam("organization_id"), assignments.c.desired.is_not(None)
+_is_waiting = (assignments.c.organization_id == bindparam("organization_id")) & assignments.c.desired.is_not(
+    None
+)
+_in_turn = (assignments.c.claim_class, assignments.c.waiting_since, assignments.c.member_id)
+# Asked for in turn, the first of the queue is found by its index; "anybody" might be looked for among all who
+# do not wait, where the database knows that many do elsewhere.
+_somebody_waits = (
+    select(assignments.c.member_id)
+    .where(_is_waiting)
+    .order_by(*_in_turn)
+    .limit(1)
+    .scalar_subquery()
+    .is_not(None)
 )
 _SOMEBODY_WAITS = Prepared(select(_somebody_waits))
 _rules = (
@@ -167,9 +178,6 @@ _members = (
     .where(users.c.organization_id == bindparam("organization_id"))
 )
 _MEMBERS = Prepared(_members.where(among(users.c.id, "ids")).order_by(users.c.id))
-_MEMBERS_AFTER = (
-    _members.where(users.c.id > bindparam("after")).order_by(users.c.id).limit(bindparam("limit"))
-)
 _MAPPINGS_OF = Prepared(
     select(
         memberships.c.member_id,
@@ -188,9 +196,6 @@ _MAPPINGS_OF = Prepared(
     )
 )
 
-_is_waiting = (assignments.c.organization_id == bindparam("organization_id")) & assignments.c.desired.is_not(
-    None
-)
 _seated_users = assignments.join(
     users,
     (assignments.c.organization_id == users.c.organization_id) & (assignments.c.member_id == users.c.id),
@@ -199,10 +204,10 @@ _queue = (
     select(*_member, assignments.c.claim_class)
     .select_from(_seated_users)
     .where(_is_waiting, assignments.c.desired == bindparam("desired"))
-    .order_by(assignments.c.claim_class, assignments.c.waiting_since, assignments.c.member_id)
+    .order_by(*_in_turn)
     .limit(_QUEUE_PAGE)
 )
-_place = tuple_(assignments.c.claim_class, assignments.c.waiting_since, assignments.c.member_id)
+_place = tuple_(*_in_turn)
 _this_place = tuple_(
     bindparam("claim_class"), bindparam("since", type_=Instant()), bindparam("member_id", type_=KeyText)
 )
@@ -225,7 +230,7 @@ _WAITERS_BEHIND = Prepared(
     )
     .select_from(_seated_users)
     .where(_is_waiting, _behind)
-    .order_by(assignments.c.claim_class, assignments.c.waiting_since, assignments.c.member_id)
+    .order_by(*_in_turn)
     .limit(bindparam("limit"))
 )
 _PLACE_OF = Prepared(

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from scim_server.errors import NotFound, NotUnique
@@ -81,6 +81,15 @@ users_with_seats = users.join(
     (assignments.c.organization_id == users.c.organization_id) & (assignments.c.member_id == users.c.id),
 )
 SELECT_USERS = select(*_user).select_from(users_with_seats)
+
+
+def is_behind(user_id: Any) -> ColumnElement[bool]:
+    """Return the condition that a user comes after the one with an id.
+
+    It is said of the seat too, or PostgreSQL would read the seats of all who come before.
+    """
+    return and_(users.c.id > user_id, assignments.c.member_id > user_id)
+
 
 _of_organization = users.c.organization_id == bindparam("organization_id")
 _this = _of_organization & (users.c.id == bindparam("id"))
@@ -166,7 +175,9 @@ _groups_of_one = (
             & (groups.c.id == memberships.c.group_id),
         )
     )
-    .where(memberships.c.organization_id == users.c.organization_id, memberships.c.member_id == users.c.id)
+    .where(
+        memberships.c.organization_id == bindparam("organization_id"), memberships.c.member_id == users.c.id
+    )
     .scalar_subquery()
 )
 _GET_WITH_GROUPS = Prepared(SELECT_USERS.add_columns(_groups_of_one.label("groups")).where(_this))

@@ -35,12 +35,16 @@ PLAIN_JSON = "application/json"
 _EXTENSION = "scim_seats"
 
 
-class Transactions(Protocol):
+class Reader(Protocol):
+    """Where views look; the database or a replica of it."""
+
+    def read(self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+
+class Transactions(Reader, Protocol):
     """What views need of the database; ``store.database.Database`` is one."""
 
     def run(self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R: ...
-
-    def read(self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R: ...
 
     def look_up(
         self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs
@@ -51,10 +55,14 @@ class Transactions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts of one application that views reach; ``app.create_app`` puts them together."""
+    """The parts of one application that views reach; ``app.create_app`` puts them together.
+
+    ``reader`` may lag behind ``database``: it is for showing things, not for deciding about them.
+    """
 
     config: Config
     database: Transactions
+    reader: Reader
     clock: Callable[[], datetime]
     metrics: Metrics
     log: FilteringBoundLogger
@@ -91,8 +99,8 @@ def perform(operation: Callable[Concatenate[Any, Call, P], R], *args: P.args, **
 
 
 def look(operation: Callable[Concatenate[Any, Call, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run an operation that only reads."""
-    return services().database.read(operation, this_call(), *args, **kwargs)
+    """Run an operation that only reads, and whose answer decides about nothing."""
+    return services().reader.read(operation, this_call(), *args, **kwargs)
 
 
 # -- requests

@@ -222,3 +222,17 @@ def test_durability_says_what_sqlite_survives(tmp_path: Path, durability, synchr
 
     assert (found, journal) == (synchronous, "wal")
     database.close()
+
+
+@pytest.mark.parametrize(("pgbouncer", "prepares"), [(False, True), (True, False)])
+def test_nothing_is_prepared_on_a_connection_that_pgbouncer_lends(make_postgresql, pgbouncer, prepares):
+    """The next transaction may meet another server, which would not know what was prepared."""
+    database = Database(make_postgresql("pgbouncer"), pgbouncer=pgbouncer)
+
+    def ask_often(tx: Transaction) -> int:
+        for _ in range(10):
+            tx.execute(text("SELECT name FROM organizations"))
+        return int(tx.execute(text("SELECT count(*) FROM pg_prepared_statements")).scalar_one())
+
+    assert bool(database.run(ask_often)) is prepares
+    database.close()
