@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from scim_server.call import Call
-from scim_server.errors import InvalidSetting
 from scim_server.events import AllocationChanged
 from scim_server.ids import new_id
 from scim_server.operations.listing import Listing, Page, cursor
@@ -96,10 +95,8 @@ def prices(tx: Transaction, call: Call) -> dict[str, int]:
 
 def search(tx: Transaction, call: Call, page: Page) -> Listing:
     """Return a page of invoices, oldest first."""
-    place = page.position()
+    place = page.position(int)
     after = 0 if place is None else place[0]
-    if not isinstance(after, int):
-        raise InvalidSetting("cursor is not one that this list has given out.")
     found = store.invoices_after(tx, call.organization_id, after=after, limit=page.limit + 1)
     shown_ones = [shown(invoice) for invoice in found[: page.limit]]
     has_more = len(found) > page.limit

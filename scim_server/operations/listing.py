@@ -14,6 +14,8 @@ from scim_server.errors import InvalidSetting
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
+_FURTHEST = 2**57  # beyond any number of items, and any instant in microseconds
+_FOREIGN = "cursor is not one that this list has given out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +25,32 @@ class Page:
     limit: int = DEFAULT_LIMIT
     cursor: str | None = None
 
-    def position(self) -> list[Any] | None:
-        """Return the place that the cursor names. Raises InvalidSetting for a cursor that is not ours."""
+    def position(self, *shape: type[str] | type[int]) -> list[Any] | None:
+        """Return the place that the cursor names, whose parts have the types of ``shape``.
+
+        Raises InvalidSetting for a cursor that this list cannot have given out. A cursor is not
+        sealed, for it opens nothing: a list is the caller's own wherever it begins.
+        """
         if self.cursor is None:
             return None
         try:
             place = orjson.loads(base64.urlsafe_b64decode(self.cursor))
         except (binascii.Error, ValueError) as error:
-            raise InvalidSetting("cursor is not one that this list has given out.") from error
-        if not isinstance(place, list) or not all(isinstance(part, str | int) for part in place):
-            raise InvalidSetting("cursor is not one that this list has given out.")
+            raise InvalidSetting(_FOREIGN) from error
+        if not isinstance(place, list) or [type(part) for part in place] != list(shape):
+            raise InvalidSetting(_FOREIGN)
+        if not all(_is_storable(part) for part in place):
+            raise InvalidSetting(_FOREIGN)
         return place
 
     def after(self) -> str:
         """Return the id behind which a list that is ordered by id goes on; "" for its beginning."""
-        place = self.position()
+        place = self.position(str)
         return "" if place is None else str(place[0])
+
+
+def _is_storable(part: str | int) -> bool:
+    return "\0" not in part if isinstance(part, str) else 0 <= part < _FURTHEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -430,10 +430,8 @@ def overview(tx: Transaction, call: Call) -> dict[str, Any]:
 
 def waiting(tx: Transaction, call: Call, page: Page) -> Listing:
     """Return the queue in the order in which it is served (seat rule B5.3)."""
-    place = page.position() or [0, -1, 0, ""]
-    if len(place) != 4:
-        raise InvalidSetting("cursor is not one that this list has given out.")
-    ahead, behind = int(place[0]), (int(place[1]), int(place[2]), str(place[3]))
+    ahead, claim_class, since, member_id = page.position(int, int, int, str) or [0, -1, 0, ""]
+    behind = (claim_class, since, member_id)
     waiters = store.waiters(tx, call.organization_id, behind=behind, limit=page.limit + 1)
     items = [
         {

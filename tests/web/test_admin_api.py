@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 
 from scim_server.web.admin.page import _page
@@ -72,6 +75,32 @@ def test_the_history_of_seats_is_paged(owner, scim):
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=many", "cursor=forged"])
 def test_a_page_that_cannot_be_is_refused(owner, query):
     assert owner.get(f"/members?{query}").status_code == 422
+
+
+# What no list has given out, but every list once took: other types, other lengths, beyond all bounds.
+FORGED = [
+    [],
+    [None],
+    [1.5],
+    [True],
+    ["a\0b"],
+    [2**63],
+    [-1],
+    [0, "a", "b", 3],
+    [2**62, 2**62, 2**62, "x"],
+    {},
+]
+LISTS = ("members", "tokens", "audit", "mappings", "invoices", "seats/events", "seats/waiting", "seats/held")
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize("place", FORGED, ids=str)
+def test_a_cursor_that_names_no_place_in_a_list_is_refused(owner, path, place):
+    cursor = base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+
+    response = owner.get(f"/{path}?cursor={cursor}")
+
+    assert (response.status_code, body_of(response)["code"]) == (422, "invalid_setting")
 
 
 def test_a_member_is_shown_with_seat_and_groups(owner, user, group):

@@ -10,7 +10,7 @@ from flask_smorest import Blueprint  # type: ignore[import-untyped]
 from marshmallow import EXCLUDE, Schema, fields, validate
 from webargs.flaskparser import FlaskParser
 
-from scim_server.web.http import json_body
+from scim_server.web.http import message_body
 
 View = TypeVar("View", bound=Callable[..., Any])
 SchemaType = type[Schema]
@@ -31,7 +31,7 @@ class _Parser(FlaskParser):
     """Reads JSON with the program's own strict reader, whatever media type it is labelled with."""
 
     def load_json(self, req: Request, schema: Schema) -> Any:
-        return json_body()
+        return message_body()
 
 
 class AdminBlueprint(Blueprint):  # type: ignore[misc]
