@@ -10,6 +10,10 @@ import click
 from scim_server.cli.shared import as_json, database, database_of, show, upgrade_or_refuse
 from scim_server.config import Config
 
+# What a worker has to finish what it has begun, when told to stop: one that is told so while it
+# starts may not hear it, and would be waited for without end.
+_SECONDS_TO_STOP = 20
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
@@ -59,6 +63,7 @@ def _serve(host: str, port: int, workers: int, threads: int) -> None:
         workers=workers,
         blocking_threads=threads,
         respawn_failed_workers=True,
+        workers_kill_timeout=_SECONDS_TO_STOP,
         log_access=False,
     ).serve()
 
