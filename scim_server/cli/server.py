@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from datetime import UTC, datetime
 
@@ -23,6 +24,7 @@ _SECONDS_TO_STOP = 20
 )
 def serve(host: str, port: int, workers: int) -> None:
     """Serve SCIM, the login hook and the Admin API until told to stop."""
+    _refuse_a_taken_port(host, port)
     config = Config.from_environment()
     with database_of(config) as database:
         upgrade_or_refuse(database)
@@ -39,6 +41,7 @@ def demo(host: str, port: int) -> None:
 
     from scim_server.cli import demo_organization
 
+    _refuse_a_taken_port(host, port)
     config = Config.from_environment()
     with database_of(config) as opened:
         upgrade_or_refuse(opened)
@@ -48,6 +51,23 @@ def demo(host: str, port: int) -> None:
     demo_organization.introduce(f"http://{host}:{port}", tokens)
     sys.stdout.flush()
     _serve(host, port, 2, threads)
+
+
+def _refuse_a_taken_port(host: str, port: int) -> None:
+    """Raise ClickException where nobody can listen, or where somebody already does.
+
+    The workers share their port, and so would a second server without a word: each would
+    answer some of the requests.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise click.ClickException(
+                f"{host}:{port} cannot be listened on: {error.strerror}. Choose another with --host, --port."
+            ) from error
 
 
 def _serve(host: str, port: int, workers: int, threads: int) -> None:

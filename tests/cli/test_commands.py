@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -203,6 +204,20 @@ def test_what_goes_wrong_is_one_line(capsys, monkeypatch, tmp_path):
 
     assert stopped.value.code == 1
     assert capsys.readouterr().err == "Error: There is no organization nobody.\n"
+
+
+@pytest.mark.parametrize("command", ["serve", "demo"])
+def test_no_second_server_listens_where_one_does(command):
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+
+        result = CliRunner().invoke(cli, [command, "--port", str(port)])
+
+    assert result.exit_code == 1
+    assert f"127.0.0.1:{port} cannot be listened on: Address already in use" in result.output
 
 
 def test_every_command_has_help():
