@@ -1,5 +1,6 @@
 # The commands of this project; `make help` lists them.
 PYTHON ?= python3
+PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
@@ -28,9 +29,9 @@ $(VENV)/.developed: $(VENV)/.tested
 	@$(PIP) -e '.[test,dev]'
 	@touch $@
 
-run: install ## Serve a demo organization on http://127.0.0.1:8080
+run: install ## Serve a demo organization on http://127.0.0.1:8080; PORT=8081 for another port
 	@mkdir -p var
-	@SCIM_DATABASE_URL=$${SCIM_DATABASE_URL:-sqlite:///var/scim-seats.sqlite3} $(BIN)/scim-server demo
+	@SCIM_DATABASE_URL=$${SCIM_DATABASE_URL:-sqlite:///var/scim-seats.sqlite3} $(BIN)/scim-server demo --port $(PORT)
 
 test: $(VENV)/.tested ## Run all tests, on SQLite and PostgreSQL
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile

@@ -55,6 +55,21 @@ def test_every_claim_of_conformance_names_a_test():
     assert [row[0] for row in claims if "tests/" not in row[4]] == []
 
 
+def test_every_threat_names_tests_that_exist():
+    threats = rows("security.md")[1:]
+    cited = {row[0]: re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row[2]) for row in threats}
+    missing = [
+        f"{path}::{name}"
+        for tests in cited.values()
+        for path, name in tests
+        if not (ROOT / path).exists() or f"def {name}(" not in (ROOT / path).read_text()
+    ]
+
+    assert len(threats) > 30
+    assert [threat for threat, tests in cited.items() if not tests] == []
+    assert missing == []
+
+
 def test_every_setting_of_the_server_is_documented():
     documented = (DOCS / "configuration.md").read_text()
 

@@ -11,6 +11,10 @@ import click
 from scim_server.cli.shared import as_json, database, database_of, show, upgrade_or_refuse
 from scim_server.config import Config
 
+# What a worker has to finish what it has begun, when told to stop: one that is told so while it
+# starts may not hear it, and would be waited for without end.
+_SECONDS_TO_STOP = 20
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
@@ -20,6 +24,7 @@ from scim_server.config import Config
 )
 def serve(host: str, port: int, workers: int) -> None:
     """Serve SCIM, the login hook and the Admin API until told to stop."""
+    _refuse_unless_free(host, port)
     config = Config.from_environment()
     with database_of(config) as database:
         upgrade_or_refuse(database)
@@ -36,6 +41,7 @@ def demo(host: str, port: int) -> None:
 
     from scim_server.cli import demo_organization
 
+    _refuse_unless_free(host, port)
     config = Config.from_environment()
     with database_of(config) as opened:
         upgrade_or_refuse(opened)
@@ -48,18 +54,23 @@ def demo(host: str, port: int) -> None:
 
 
 def _refuse_unless_free(host: str, port: int) -> None:
-    """Say so where the address cannot be listened on; a second server would share it with the first unseen."""
+    """Raise ClickException where nobody can listen, or where somebody already does.
+
+    The workers share their port, and so would a second server without a word: each would
+    answer some of the requests.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was left is free
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
             probe.bind((host, port))
-    except OSError as error:
-        raise click.ClickException(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
+        except OSError as error:
+            raise click.ClickException(
+                f"{host}:{port} cannot be listened on: {error.strerror}. Choose another with --host, --port."
+            ) from error
 
 
 def _serve(host: str, port: int, workers: int, threads: int) -> None:
-    _refuse_unless_free(host, port)
     from granian import Granian
     from granian.constants import Interfaces
 
@@ -72,6 +83,7 @@ def _serve(host: str, port: int, workers: int, threads: int) -> None:
         workers=workers,
         blocking_threads=threads,
         respawn_failed_workers=True,
+        workers_kill_timeout=_SECONDS_TO_STOP,
         log_access=False,
     ).serve()
 

@@ -14,6 +14,7 @@ from scim_server.errors import InvalidSetting
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
+_FURTHEST = 2**57  # beyond any number of items, and any instant in microseconds
 _NOT_OURS = "cursor is not one that this list has given out."
 
 
@@ -63,7 +64,7 @@ def listing(items: Sequence[dict[str, Any]], page: Page, *, key: str = "id") -> 
 
 
 def _could_be_stored(part: str | int) -> bool:
-    return "\0" not in part if isinstance(part, str) else -(2**63) <= part < 2**63
+    return "\0" not in part if isinstance(part, str) else 0 <= part < _FURTHEST
 
 
 def cursor(place: Sequence[str | int]) -> str:

@@ -11,6 +11,8 @@ from scim_server.scim.attributes import Attribute, ResourceType, Returned
 from scim_server.scim.paths import AttributePath, resolve
 from scim_server.scim.values import Json
 
+_LONGEST_REMEMBERED = 2_000  # characters of names
+
 
 @dataclass(frozen=True, slots=True)
 class Projection:
@@ -124,20 +126,23 @@ def of(
     Names that the resource type does not define are left out of account; where both
     parameters are given, ``attributes`` decides.
     """
-    return _of(
-        resource_type,
-        None if attributes is None else tuple(attributes),
-        () if excluded is None else tuple(excluded),
-    )
+    asked = None if attributes is None else tuple(attributes)
+    unasked = () if excluded is None else tuple(excluded)
+    # What is remembered is what clients ask again and again, not what one makes up to fill the memory.
+    length = sum(len(name) + 1 for name in (*(asked or ()), *unasked))
+    make = _remembered if length <= _LONGEST_REMEMBERED else _made
+    return make(resource_type, asked, unasked)
 
 
-@lru_cache(maxsize=1024)
-def _of(
+def _made(
     resource_type: ResourceType, attributes: tuple[str, ...] | None, excluded: tuple[str, ...]
 ) -> Projection:
     if attributes is not None:
         return Projection(resource_type, _keys(resource_type, attributes), frozenset())
     return Projection(resource_type, None, _keys(resource_type, excluded))
+
+
+_remembered = lru_cache(maxsize=1024)(_made)
 
 
 def _keys(resource_type: ResourceType, names: Sequence[str]) -> frozenset[str]:

@@ -14,7 +14,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Engine, NullPool, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from scim_server.errors import Unavailable
@@ -235,4 +235,6 @@ def _is_worth_another_try(error: Exception) -> bool:
 def _translated(error: Exception) -> Exception:
     if isinstance(error, (LostRace, PoolTimeout, OperationalError, InterfaceError)):
         return Unavailable("The database is not available at the moment; try again shortly.")
+    if type(error) is DatabaseError:  # the class itself is what SQLite raises for a file that it cannot read
+        return Unavailable("The file is damaged, or it is no SQLite database.")
     return error

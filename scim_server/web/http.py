@@ -32,6 +32,8 @@ R = TypeVar("R")
 
 SCIM_JSON = "application/scim+json"
 PLAIN_JSON = "application/json"
+MAX_MESSAGE_BYTES = 256 * 1024
+MAX_MESSAGE_VALUES = 10_000
 _EXTENSION = "scim_seats"
 
 
@@ -106,7 +108,7 @@ def look(operation: Callable[Concatenate[Any, Call, P], R], *args: P.args, **kwa
 # -- requests
 
 
-def json_body(limit: int | None = None) -> Json:
+def json_body(limit: int | None = None, most_values: int = json_text.MAX_VALUES) -> Json:
     """Return the JSON object that the request carries; at most ``limit`` bytes of it where one is given.
 
     Identity providers label it in many ways or not at all, so the body itself decides; only what
@@ -117,8 +119,19 @@ def json_body(limit: int | None = None) -> Json:
         raise UnsupportedMediaType(f"Send {SCIM_JSON} or {PLAIN_JSON}.")
     data = request.get_data(cache=False)
     if limit is not None and len(data) > limit:
-        raise PayloadTooLarge(f"The size of the request exceeds the maxPayloadSize ({limit}).", limit=limit)
-    return json_text.load_object(data)
+        raise PayloadTooLarge(
+            f"The size of the request exceeds the maxPayloadSize ({limit}) of this address.", limit=limit
+        )
+    return json_text.load_object(data, most_values)
+
+
+def message_body() -> Json:
+    """Return the JSON object that the request carries, where it is a message of a fixed shape.
+
+    Such a message is small. What is wrong with it is answered member by member, so that a
+    large one would have an answer many times larger.
+    """
+    return json_body(MAX_MESSAGE_BYTES, MAX_MESSAGE_VALUES)
 
 
 def if_match() -> Tags | None:

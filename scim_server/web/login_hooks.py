@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from scim_server.operations import login
-from scim_server.web.http import json_body, json_response, perform
+from scim_server.web.http import json_response, message_body, perform
 
 login_hooks = Blueprint("jit", __name__, url_prefix="/jit/v1")
 
@@ -52,6 +52,6 @@ _LOGIN = LoginSchema()
 
 @login_hooks.post("/login")
 def sign_in() -> Response:
-    claims: dict[str, Any] = _LOGIN.load(json_body())
+    claims: dict[str, Any] = _LOGIN.load(message_body())
     decision = perform(login.sign_in, claims)
     return json_response(decision, 201 if decision["created"] else 200)

@@ -36,6 +36,8 @@ SECURITY_HEADERS = (
 )
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:=+/-]{1,128}", re.ASCII)
+# A name, an IPv4 or a bracketed IPv6 address, with or without a port (RFC 9110 §7.2).
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
 _SLASHES = re.compile(r"/{2,}")
 # What a server sets for every request; anything else may have come from the environment of the process.
 _OF_THE_REQUEST = frozenset(
@@ -145,6 +147,8 @@ def refusal_of(environ: Environ, bounds: Bounds) -> Exception | None:
         return HeadersTooLarge(f"The headers are larger than {bounds.headers} bytes.")
     if "\0" in path or "%00" in query:
         return InvalidSyntax("The address has a NUL character in it.")
+    if not _HOST.fullmatch(environ.get("HTTP_HOST", "localhost")):
+        return InvalidSyntax("The header Host names no host.")
     return _refusal_of_length(environ, bounds)
 
 

@@ -19,6 +19,7 @@ from scim_server.web.http import (
     if_none_match,
     json_body,
     look,
+    message_body,
     no_content,
     perform,
     preconditions,
@@ -167,7 +168,7 @@ def _search(query: Query) -> Response:
 
 def _posted_query(resource_types: tuple[ResourceType, ...]) -> Query:
     """Return what a SearchRequest asks (RFC 7644 §3.4.3)."""
-    asked = messages.search_request(json_body())
+    asked = messages.search_request(message_body())
     return Query(
         resource_types=resource_types,
         filter=asked.filter,

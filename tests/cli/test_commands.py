@@ -276,15 +276,6 @@ def test_due_work_that_fails_is_an_error_and_the_rest_is_done(run, acme, monkeyp
     assert f"{acme['id']}: broken" in result.stderr
 
 
-def test_an_address_that_is_taken_is_not_served(run):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-
-        says = run("serve", "--port", port, fails=True)
-
-    assert f"Cannot listen on 127.0.0.1, port {port}: Address already in use." in says
-
-
 def test_what_goes_wrong_is_one_line(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("SCIM_DATABASE_URL", f"sqlite:///{tmp_path}/x.sqlite3")
     monkeypatch.setattr(sys, "argv", ["scim-server", "seat", "list", "nobody"])
@@ -294,6 +285,20 @@ def test_what_goes_wrong_is_one_line(capsys, monkeypatch, tmp_path):
 
     assert stopped.value.code == 1
     assert capsys.readouterr().err == "Error: There is no organization nobody.\n"
+
+
+@pytest.mark.parametrize("command", ["serve", "demo"])
+def test_no_second_server_listens_where_one_does(command):
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+
+        result = CliRunner().invoke(cli, [command, "--port", str(port)])
+
+    assert result.exit_code == 1
+    assert f"127.0.0.1:{port} cannot be listened on: Address already in use" in result.output
 
 
 def test_every_command_has_help():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -210,6 +211,28 @@ def test_a_database_that_is_away_is_unavailable(url):
         database.ping()
     with pytest.raises(Unavailable):
         database.run(add, "acme")
+    database.close()
+
+
+def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path):
+    path = tmp_path / "scim.sqlite3"
+    path.write_bytes(b"no database at all " * 100)
+    database = Database(f"sqlite:///{path}")
+
+    with pytest.raises(Unavailable, match="no SQLite database"):
+        database.ping()
+    database.close()
+
+
+def test_a_database_that_cannot_be_written_to_is_read_and_refuses_writers(tmp_path: Path, sqlite_template):
+    path = tmp_path / "scim.sqlite3"
+    shutil.copy(sqlite_template, path)
+    database = Database(f"sqlite:///file:{path}?mode=ro&uri=true")
+
+    with pytest.raises(Unavailable):
+        database.run(add, "acme")
+
+    assert database.read(names) == []
     database.close()
 
 

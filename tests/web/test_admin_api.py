@@ -77,19 +77,30 @@ def test_a_page_that_cannot_be_is_refused(owner, query):
     assert owner.get(f"/members?{query}").status_code == 422
 
 
+# What no list has given out, but every list once took: other types, other lengths, beyond all bounds.
+FORGED = [
+    [],
+    [None],
+    [1.5],
+    [True],
+    ["a\0b"],
+    [2**63],
+    [-1],
+    [0, "a", "b", 3],
+    [2**62, 2**62, 2**62, "x"],
+    {},
+]
 LISTS = (
     "/members", "/mappings", "/invoices", "/audit", "/tokens", "/seats/events", "/seats/waiting", "/seats/held",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("path", LISTS)
-@pytest.mark.parametrize(
-    "place", [[], [None], [True], [1.5], ["\0"], [2**64], {"id": 1}, ["a", "b"], ["a"] * 4, [2**64, 1, 1, ""]]
-)
-def test_a_cursor_that_no_list_has_given_out_is_refused(owner, path, place):
-    forged = base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+@pytest.mark.parametrize("place", FORGED, ids=str)
+def test_a_cursor_that_names_no_place_in_a_list_is_refused(owner, path, place):
+    cursor = base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
-    response = owner.get(f"{path}?cursor={forged}")
+    response = owner.get(f"{path}?cursor={cursor}")
 
     assert (response.status_code, body_of(response)["code"]) == (422, "invalid_setting")
 
@@ -134,11 +145,11 @@ def test_who_was_suspended_by_the_rules_is_found_as_suspended(owner, user):
 
 
 def test_the_least_number_of_seats_is_not_above_the_most(owner):
-    response = owner.request("PATCH", "/organization", {"settings": {"min_total": 200}})
+    both = {"settings": {"min_total": 300, "max_total": 200}}
+
+    response = owner.request("PATCH", "/organization", both)
 
     assert (response.status_code, body_of(response)["code"]) == (422, "invalid_setting")
-    both = {"settings": {"min_total": 200, "max_total": 300}}
-    assert owner.request("PATCH", "/organization", both).status_code == 200
 
 
 def test_a_member_is_shown_with_seat_and_groups(owner, user, group):

@@ -74,6 +74,14 @@ def request(**environ: Any) -> dict[str, Any]:
         ),
         pytest.param({"CONTENT_LENGTH": "10"}, type(None), id="exactly at the limit"),
         pytest.param({"CONTENT_LENGTH": ""}, type(None), id="no body"),
+        pytest.param({"HTTP_HOST": "scim.example.com:8443"}, type(None), id="a host with its port"),
+        pytest.param({"HTTP_HOST": "[2001:db8::1]:80"}, type(None), id="an address of version 6"),
+        pytest.param({"HTTP_HOST": "scim_server"}, type(None), id="a host of a container"),
+        pytest.param({"HTTP_HOST": ""}, InvalidSyntax, id="no host"),
+        pytest.param({"HTTP_HOST": "[::1"}, InvalidSyntax, id="half an address"),
+        pytest.param({"HTTP_HOST": "a.example.com/b"}, InvalidSyntax, id="a host with a path"),
+        pytest.param({"HTTP_HOST": "user@a.example.com"}, InvalidSyntax, id="a host with a user"),
+        pytest.param({"HTTP_HOST": 'a"><script>'}, InvalidSyntax, id="markup for a host"),
     ],
 )
 def test_what_goes_beyond_the_bounds_is_refused(environ, expected):

@@ -14,7 +14,7 @@ from webargs.flaskparser import FlaskParser
 
 from scim_server.scim.values import Json
 from scim_server.web.admin.schemas import ProblemSchema
-from scim_server.web.http import json_body
+from scim_server.web.http import message_body
 
 View = TypeVar("View", bound=Callable[..., Any])
 SchemaType = type[Schema]
@@ -35,7 +35,7 @@ class IdempotencySchema(Schema):
 
 def _given() -> Json:
     """Return what the body says; no body says nothing, and what is missing is told by name."""
-    return json_body() if request.get_data() else {}
+    return message_body() if request.get_data() else {}
 
 
 class _Parser(FlaskParser):

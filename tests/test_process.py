@@ -1,0 +1,78 @@
+"""The server process: a worker that dies is replaced, and what has begun is finished before the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.live import COMMAND, LiveServer
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[LiveServer, subprocess.Popen[bytes]]]:
+    """A server of this test alone, and its process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "SCIM_DATABASE_URL": f"sqlite:///{tmp_path}/scim.sqlite3"}
+    server = LiveServer(f"http://127.0.0.1:{port}", environment)
+    arguments = [COMMAND, "serve", "--port", str(port), "--workers", "2"]
+    log = (tmp_path / "log").open("w")
+    with log, subprocess.Popen(arguments, env=environment, stdout=log, stderr=log) as process:
+        try:
+            server.await_readiness(process)
+            yield server, process
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def workers(process: subprocess.Popen[bytes]) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False)
+    return [int(line) for line in found.stdout.split()]
+
+
+def test_a_worker_that_dies_is_replaced(served):
+    server, process = served
+    before = workers(process)
+
+    os.kill(before[-1], signal.SIGKILL)
+
+    deadline = time.monotonic() + 30
+    while before[-1] in workers(process) or len(workers(process)) < len(before):
+        assert time.monotonic() < deadline, "no worker took the place"
+        time.sleep(0.1)
+    server.await_readiness(process)
+
+
+def test_a_request_that_has_begun_is_finished_before_the_server_ends(served):
+    server, process = served
+    server.command("organization", "create", "acme", "--plan", "team", "--seats", "premium=1")
+    token = json.loads(server.command("token", "create", "acme", "--kind", "scim", "--json"))["token"]
+    body = json.dumps({"userName": "late"}).encode()
+    head = (
+        "POST /scim/v2/Users HTTP/1.1\r\nHost: localhost\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+
+    with socket.create_connection(("127.0.0.1", httpx.URL(server.url).port), timeout=20) as client:
+        client.sendall(head.encode() + body[:5])
+        time.sleep(0.5)
+        process.terminate()
+        time.sleep(0.5)
+        client.sendall(body[5:])
+        answer = client.recv(100)
+
+    assert answer.startswith(b"HTTP/1.1 201")
+    assert process.wait(timeout=30) == 0
