@@ -13,7 +13,7 @@ from scim_server.operations.representation import Rendered
 from scim_server.scim import patch as patching
 from scim_server.scim import projection, validation
 from scim_server.scim.conditions import Preconditions, require
-from scim_server.scim.dialects import PostExisting
+from scim_server.scim.dialects import Deviation, PostExisting
 from scim_server.scim.projection import Projection
 from scim_server.scim.values import Json
 from scim_server.store import event_log, groups, organizations
@@ -38,7 +38,7 @@ def create(tx: Transaction, call: Call, document: Json, wanted: Projection | Non
     if call.client.post_existing is PostExisting.RESTORE_INACTIVE:
         leaver = _leaver(tx, call, document)
         if leaver is not None:
-            call.note("restore_inactive")
+            call.note(Deviation.RESTORE_INACTIVE)
             return replace(tx, call, leaver.id, document, None, wanted)
     record = add(tx, call, document, joined_by=Source.DEFAULT)
     return _answer(tx, call, record, wanted, has_groups=False)
