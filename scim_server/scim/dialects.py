@@ -140,15 +140,15 @@ STRICT = ClientSettings(
 PROFILES: Mapping[str, ClientSettings] = {"interop": INTEROP, "strict": STRICT}
 
 _FLAGS = {"true": True, "false": False}
-_SETTINGS: Mapping[str, Callable[[str], Any]] = {
-    "lenient": lambda text: _FLAGS[text.lower()],
-    "patch_unmatched_filter": PatchUnmatchedFilter,
-    "post_existing": PostExisting,
-    "unique_group_names": lambda text: _FLAGS[text.lower()],
-    "unknown_member": UnknownMember,
-    "unknown_attributes": UnknownAttributes,
-    "force_media_type": ForceMediaType,
-    "seat_extension": SeatExtension,
+_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "lenient": _FLAGS,
+    "patch_unmatched_filter": {value.value: value for value in PatchUnmatchedFilter},
+    "post_existing": {value.value: value for value in PostExisting},
+    "unique_group_names": _FLAGS,
+    "unknown_member": {value.value: value for value in UnknownMember},
+    "unknown_attributes": {value.value: value for value in UnknownAttributes},
+    "force_media_type": {value.value: value for value in ForceMediaType},
+    "seat_extension": {value.value: value for value in SeatExtension},
 }
 
 
@@ -162,10 +162,10 @@ def settings_from(profile: str, overrides: Mapping[str, str]) -> ClientSettings:
     for name, text in overrides.items():
         if name not in _SETTINGS:
             raise InvalidSetting(f"{name} is no setting of a client; there are {', '.join(_SETTINGS)}.")
-        try:
-            values[name] = _SETTINGS[name](str(text))
-        except (KeyError, ValueError) as error:
-            raise InvalidSetting(f"{name} cannot be {text!r}.") from error
+        value = _SETTINGS[name].get(text.lower())
+        if value is None:
+            raise InvalidSetting(f"{name} must be one of {', '.join(_SETTINGS[name])}, not {text[:50]!r}.")
+        values[name] = value
     return replace(PROFILES[profile], **values)
 
 
