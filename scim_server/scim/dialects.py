@@ -8,7 +8,7 @@ sent into the form that the RFC gives it, and leaves everything else as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -31,6 +31,7 @@ class Deviation(StrEnum):
     LAST_PRIMARY_WINS = "last_primary_wins"
     LOWER_CASE_OP = "lower_case_op"
     LOWER_CASE_MEMBERS = "lower_case_members"
+    DOT_BEHIND_URN = "dot_behind_urn"
 
     OTHER_SCHEMAS = "other_schemas"
     """``schemas`` names SCIM 1, further URNs or nothing (OneLogin, Google; Entra's groups; jackson's PATCH)."""
@@ -227,6 +228,15 @@ def last_primary_wins(values: list[Any]) -> list[Any]:
 
 def is_primary(value: Any) -> bool:
     return isinstance(value, dict) and value.get("primary") is True
+
+
+def dot_behind_urn(path: str, urns: Collection[str]) -> str:
+    """Microsoft's collection writes ``urn:…:2.0:User.manager``. ``urns`` are in lower case."""
+    lower = path.lower()
+    if any(lower.startswith(f"{urn}:") for urn in urns):
+        return path
+    found = next((urn for urn in urns if lower.startswith(f"{urn}.")), None)
+    return path if found is None else f"{path[: len(found)]}:{path[len(found) + 1 :]}"
 
 
 def lower_case_op(operation: Json) -> Json:

@@ -26,7 +26,7 @@ from sly.yacc import ParserMeta
 
 from scim_server.errors import InvalidFilter, InvalidPath
 from scim_server.scim.attributes import ResourceType, Returned, Type
-from scim_server.scim.dialects import Deviation, Note, boolean_as_text, unnoted
+from scim_server.scim.dialects import Deviation, Note, boolean_as_text, dot_behind_urn, unnoted
 from scim_server.scim.paths import AttributePath, resolve, shortened
 from scim_server.scim.values import fold, parse_date_time
 
@@ -598,6 +598,11 @@ class _Typing:
 
     def resolved(self, name: str) -> AttributePath:
         """Return what a name stands for. Raises InvalidPath."""
+        if self.lenient and ":" in name:
+            written = dot_behind_urn(name, [schema.key for schema in self.resource_type.schemas])
+            if written is not name:
+                self.note(Deviation.DOT_BEHIND_URN)
+            return resolve(self.resource_type, written)
         path = resolve(self.resource_type, name, bare_extensions=self.lenient)
         if path.extension is not None and ":" not in name:
             self.note(Deviation.EXTENSION_ATTRIBUTE_WITHOUT_URN)

@@ -182,6 +182,30 @@ def test_extension_attribute_without_urn():
     assert noted_in('department eq "Ops"') == ["extension_attribute_without_urn"]
 
 
+def test_dot_behind_urn():
+    operation = {"op": "replace", "path": f"{ENTERPRISE_URN}.manager.value", "value": "m-1"}
+
+    document, notes = change(read()[0], operation)
+
+    assert document[ENTERPRISE_URN] == {"manager": {"value": "m-1"}}
+    assert notes == ["dot_behind_urn"]
+    assert noted_in(f'{ENTERPRISE_URN}.department eq "Ops"') == ["dot_behind_urn"]
+    with pytest.raises(InvalidRequest):
+        change(read()[0], operation, settings=STRICT)
+
+
+def test_a_urn_with_a_dot_in_it_is_a_urn():
+    long = Schema("urn:example:x.y", "Y", "", (Attribute("z"),))
+    wide = with_extensions(USER, [Schema("urn:example:x", "X", "", (Attribute("y"),)), long])
+
+    document, notes = change(
+        read()[0], {"op": "add", "path": "urn:example:x.y:z", "value": "1"}, resource_type=wide
+    )
+
+    assert document["urn:example:x.y"] == {"z": "1"}
+    assert notes == []
+
+
 def test_filter_of_single_value():
     document, _ = read(**{ENTERPRISE_URN: {"manager": {"value": "m-1"}}})
 

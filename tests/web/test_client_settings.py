@@ -387,7 +387,7 @@ def test_every_deviation_of_a_token_is_counted(app, client):
         {"OP": "add", "path": f"{ENTERPRISE}:manager", "value": "m-1"},
         {"op": "remove", "path": f'{ENTERPRISE}:manager[value eq "m-1"]'},
         {"op": "remove", "path": "emails", "value": [{"value": "w@b.c"}]},
-        {"op": "replace", "value": {"id": "x", "schemas": [USER]}},
+        {"op": "replace", "value": {"id": "x", "schemas": [USER], f"{ENTERPRISE}.division": "d"}},
     ):
         assert scim.patch(user, operation).status_code == 200
     assert scim.patch(eng, {"op": "remove", "path": 'members[value eq "x"]'}).status_code == 204
