@@ -11,11 +11,13 @@ import pytest
 
 from scim_server.cli import cli
 from scim_server.config import PREFIX, Config
-from scim_server.scim.dialects import ClientSettings
+from scim_server.scim.dialects import ClientSettings, Deviation
 from seat_policy import Settings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+# What the profile strict does with a deviation.
+STRICTLY = {"refused", "taken", "taken, except `remove`", "replace is refused", "setting"}
 
 
 def rows(name: str) -> list[list[str]]:
@@ -54,6 +56,12 @@ def test_every_setting_of_an_organization_and_of_a_client_is_documented(settings
     documented = (DOCS / "administration.md").read_text()
 
     assert [f.name for f in fields(settings) if f"`{f.name}`" not in documented] == []
+
+
+def test_every_deviation_is_documented_and_none_that_is_not():
+    named = [row[0].strip("`") for row in rows("identity-providers.md") if row[-1] in STRICTLY]
+
+    assert sorted(named) == sorted(Deviation)
 
 
 def test_every_command_says_what_it_does():

@@ -308,11 +308,56 @@ def test_members_are_known_by_their_value_alone():
         {"favouriteColour": "blue"},
         {"schemas": []},
         {"emails": [{"value": "a", "primary": True}, {"value": "b", "primary": True}]},
+        {ENTERPRISE_URN: {"manager": [{"value": "m-1"}]}},
+        {ENTERPRISE_URN: {"manager": {"managerId": "m-1"}}},
+        {ENTERPRISE_URN: {"manager": "m-1"}},
     ],
 )
 def test_a_strict_client_is_told_of_each(body):
     with pytest.raises(InvalidRequest):
         read(STRICT, **body)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "replace", "value": {"id": "x"}},
+        {"op": "add", "path": "department", "value": "Ops"},
+        {"op": "add", "path": f"{ENTERPRISE_URN}.department", "value": "Ops"},
+        {"op": "replace", "path": 'emails[type eq "home"].value', "value": "a@b.c"},
+        {"op": "remove", "path": 'emails[type eq "home"]'},
+        {"op": "remove", "path": f'{ENTERPRISE_URN}:manager[value eq "m-1"]'},
+        {"op": "remove", "path": "schemas"},
+    ],
+)
+def test_a_strict_client_is_told_of_each_in_a_patch(operation):
+    document, _ = read(**{ENTERPRISE_URN: {"manager": {"value": "m-1"}}})
+
+    with pytest.raises(InvalidRequest):
+        change(document, operation, settings=STRICT)
+
+
+def test_what_breaks_no_rule_is_taken_from_a_strict_client_too():
+    document, _ = read(emails=[{"value": "a@b.c"}, {"value": "d@e.f"}])
+
+    changed, notes = change(
+        document,
+        {"op": "Remove", "path": "EMAILS", "Value": [{"value": "a@b.c"}]},
+        {"op": "add", "path": 'phoneNumbers[type eq "work"].value', "value": "1"},
+        {"op": "replace", "value": {"schemas": [USER_URN]}},
+        settings=STRICT,
+    )
+
+    assert changed["emails"] == [{"value": "d@e.f"}]
+    assert changed["phoneNumbers"] == [{"type": "work", "value": "1"}]
+    assert {*notes, *noted_in('emails[type eq "work"].value eq "x"', lenient=False)} == {
+        Deviation.LOWER_CASE_OP,
+        Deviation.LOWER_CASE_MEMBERS,
+        Deviation.REMOVE_BY_VALUE_LIST,
+        Deviation.VALUE_MADE_FROM_FILTER,
+        Deviation.SCHEMAS_IGNORED,
+        Deviation.VALUE_PATH_COMPARED,
+    }
 
 
 def test_single_settings_can_be_set_otherwise():
