@@ -24,7 +24,7 @@ def load_object(data: bytes) -> Json:
     surrogates; more than 32 levels.
     """
     try:
-        text = data.decode()
+        text = data.decode("utf-8-sig")  # a byte order mark is no part of it (RFC 8259 §8.1)
     except UnicodeDecodeError as error:
         raise InvalidSyntax("The body is not UTF-8.") from error
     if _deeper_than(text, MAX_DEPTH):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -117,6 +118,17 @@ def test_post_existing_restore_inactive_touches_nobody_who_is_active(client):
 
     assert refusal(same_name) == refusal(name_of_another) == (409, "uniqueness")
     assert body_of(scim.get(f"/Users/{user['id']}"))["title"] == "kept"
+
+
+def test_post_existing_restore_inactive_brings_back_once_when_many_ask(client):
+    scim = client(post_existing="restore_inactive")
+    user = made(scim, userName="ada", active=False)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: scim.post("/Users", {"userName": "ada"}), range(4)))
+
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+    assert [body_of(answer)["id"] for answer in answers if answer.status_code == 201] == [user["id"]]
 
 
 # -- unique_group_names

@@ -111,6 +111,16 @@ def test_the_answer_is_scim_json_unless_only_json_is_accepted(scim, user, accept
     assert scim.get("/Users/nobody", Accept=accept).content_type == expected
 
 
+def test_a_byte_order_mark_is_no_part_of_the_body(app, scim):
+    response = app.test_client().post(
+        "/scim/v2/Users",
+        data=b"\xef\xbb\xbf" + b'{"userName": "ada"}',
+        headers={"Authorization": f"Bearer {scim.token}"},
+    )
+
+    assert response.status_code == 201
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, identity"])
 def test_a_compressed_body_is_refused_with_what_to_do(scim, encoding):
     response = scim.post("/Users", {"userName": "ada"}, Content_Encoding=encoding)
