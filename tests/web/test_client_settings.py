@@ -409,3 +409,14 @@ def test_every_deviation_of_a_token_is_counted(app, client):
     assert scim.post("/Bulk", bulk).status_code == 200
 
     assert counted(app) == set(Deviation) - {Deviation.VALUE_AS_OBJECT}  # which needs an extension
+
+
+def test_a_login_and_an_invitation_are_no_scim_and_deviate_from_nothing(app, caller, owner):
+    owner.request("PATCH", "/organization", {"settings": {"provisioning_mode": "jit"}})
+
+    login = caller("jit").post("/login", {"userName": "ada@example.com"})
+    invitation = owner.post("/members", {"userName": "eve@example.com"})
+
+    assert body_of(login)["created"] is True
+    assert invitation.status_code == 201
+    assert counted(app) == set()
