@@ -431,6 +431,8 @@ class _Patch:
                 self.note(Deviation.REMOVE_OF_WHAT_IS_NOT_THERE)
                 return values
             raise NoTarget(f"Nothing matches the filter of {operation.path}.")
+        if operation.value is None:
+            return values  # null is no value (RFC 7643 §2.5), so there is nothing to make
         self.note(Deviation.VALUE_MADE_FROM_FILTER)
         path, attribute = target.path, target.path.attribute
         assert attribute is not None

@@ -249,6 +249,14 @@ def test_value_made_from_filter(op):
     assert notes == ["value_made_from_filter"]
 
 
+@pytest.mark.parametrize("path", ['emails[type eq "work"].value', 'emails[type eq "work"]'])
+def test_null_makes_no_value_from_a_filter(path):
+    document, notes = change(read()[0], {"op": "replace", "path": path, "value": None})
+
+    assert "emails" not in document
+    assert notes == []
+
+
 def test_no_value_is_made_from_a_filter_of_another_form():
     with pytest.raises(InvalidRequest):
         change(read()[0], {"op": "replace", "path": 'emails[type sw "w"].value', "value": "a@b.c"})
