@@ -199,9 +199,12 @@ def value_as_object(value: Any) -> Any:
 
 
 def complex_value_as_text(attribute: Attribute, value: Any) -> Any:
-    """Entra sends the manager's id bare, Microsoft's collection a member's (msref_07)."""
+    """Entra sends the manager's id bare, Microsoft's collection a member's (msref_07).
+
+    A text without characters is nobody: so Microsoft's validator removes a manager.
+    """
     if isinstance(value, str) and attribute.is_complex and "value" in attribute.by_key:
-        return {"value": value}
+        return {"value": value} if value else None
     return value
 
 

@@ -125,6 +125,8 @@ class Reader:
             value = self.applied(
                 Deviation.COMPLEX_VALUE_AS_TEXT, value, dialects.complex_value_as_text(attribute, value)
             )
+            if value is None:
+                return None
         if not isinstance(value, dict):
             raise InvalidValue(f"{at} must be an object.")
         if attribute.key == "manager" and self.settings.lenient:

@@ -91,6 +91,15 @@ def test_complex_value_as_text():
     assert notes == ["complex_value_as_text"]
 
 
+def test_a_manager_without_characters_is_none():
+    document, _ = read(**{ENTERPRISE_URN: {"manager": {"value": "m-1"}, "department": "Ops"}})
+
+    changed, notes = change(document, {"op": "replace", "path": f"{ENTERPRISE_URN}:manager", "value": ""})
+
+    assert changed[ENTERPRISE_URN] == {"department": "Ops"}
+    assert notes == ["complex_value_as_text"]
+
+
 def test_manager_id():
     document, notes = read(**{ENTERPRISE_URN: {"manager": {"managerId": "m-1"}}})
 
