@@ -245,7 +245,7 @@ def dot_behind_urn(path: str, urns: Collection[str]) -> str:
 def lower_case_op(operation: Json) -> Json:
     """Entra sends "Add", "Replace", "Remove" (learn.microsoft.com/…/use-scim-to-provision-users-and-groups)."""
     op = operation.get("op")
-    return operation if not isinstance(op, str) or op.islower() else {**operation, "op": op.lower()}
+    return operation if not isinstance(op, str) or op == op.lower() else {**operation, "op": op.lower()}
 
 
 def lower_case_members(message: Json, names: Mapping[str, str]) -> Json:
