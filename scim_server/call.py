@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from scim_server.scim.attributes import ResourceType
-from scim_server.scim.dialects import ClientSettings
+from scim_server.scim.dialects import ClientSettings, Deviation
 from scim_server.scim.schemas import GROUP, USER
 
 
@@ -44,9 +44,9 @@ class Call:
     user_type: ResourceType = USER
     group_type: ResourceType = GROUP
     secret: bytes = b""
-    notes: list[str] = field(default_factory=list)
+    notes: list[Deviation] = field(default_factory=list)
     password_hashes: dict[str, str] = field(default_factory=dict, repr=False)
 
-    def note(self, deviation: str) -> None:
-        """Remember that a named deviation of the client was met (``scim.dialects``), for the metrics."""
+    def note(self, deviation: Deviation) -> None:
+        """Remember that a deviation of the client was followed, for the metrics."""
         self.notes.append(deviation)

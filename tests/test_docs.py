@@ -22,12 +22,14 @@ from scim_server.errors import (
 )
 from scim_server.events import Event
 from scim_server.operations.transfer import COLUMNS
-from scim_server.scim.dialects import ClientSettings
+from scim_server.scim.dialects import ClientSettings, Deviation
 from scim_server.store.event_log import kind_of
 from seat_policy import Settings, settings_as_values
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+# What the profile strict does with a deviation.
+STRICTLY = {"refused", "taken", "taken, except `remove`", "replace is refused", "setting"}
 
 
 def rows(name: str) -> list[list[str]]:
@@ -81,6 +83,12 @@ def test_every_setting_of_an_organization_and_of_a_client_is_documented(settings
     documented = (DOCS / "administration.md").read_text()
 
     assert [f.name for f in fields(settings) if f"`{f.name}`" not in documented] == []
+
+
+def test_every_deviation_is_documented_and_none_that_is_not():
+    named = [row[0].strip("`") for row in rows("identity-providers.md") if row[-1] in STRICTLY]
+
+    assert sorted(named) == sorted(Deviation)
 
 
 def test_every_setting_of_an_organization_is_documented_with_its_default():

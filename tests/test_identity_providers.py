@@ -1,55 +1,66 @@
 """What identity providers really send, replayed against a real server on both databases.
 
-The transcripts and their runner lie beside the project, in ``../shared/cases``.
+The transcripts are in ``tests/transcripts``. Where further ones, and vectors of the RFC, lie beside
+the project in ``../shared``, they are replayed too, by the runners that lie with them.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-CASES = Path(__file__).parents[1].parent / "shared" / "cases"
-FILES = sorted(CASES.glob("open/*.json"))
+from tests.replay import replay
 
-pytestmark = [
-    pytest.mark.live,
-    pytest.mark.skipif(not FILES, reason="the transcripts are not beside this checkout"),
-]
+TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.json"))
+SHARED = Path(__file__).parents[1].parent / "shared"
+CASES = sorted(SHARED.glob("cases/open/*.json"))
+VECTORS = sorted(SHARED.glob("vectors/*.json"))
+
+pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")
-def token(live_server):
-    return live_server.organization(premium=5, standard=5).scim
+def acme(live_server):
+    return live_server.organization(premium=5, standard=5)
 
 
-@pytest.mark.parametrize("case", FILES, ids=lambda file: file.stem)
-def test_a_transcript_of_an_identity_provider_is_answered_as_it_expects(live_server, token, case):
-    runner = [sys.executable, CASES / "run_cases.py", "--base-url", f"{live_server.url}/scim/v2"]
+@pytest.fixture
+def http(live_server, acme) -> Iterator[httpx.Client]:
+    """A client that sends the token of the profile ``interop`` and nothing else of its own."""
+    headers = {"Authorization": f"Bearer {acme.scim}"}
+    with httpx.Client(base_url=f"{live_server.url}/scim/v2", headers=headers, trust_env=False) as client:
+        yield client
 
-    result = subprocess.run([*runner, "--token", token, case], capture_output=True, text=True, check=False)
+
+@pytest.mark.parametrize("file", TRANSCRIPTS, ids=lambda file: file.stem)
+def test_an_identity_provider_is_answered_as_it_expects(http, file):
+    replay(json.loads(file.read_text()), http)
+
+
+@pytest.mark.skipif(not CASES, reason="no transcripts beside this checkout")
+@pytest.mark.parametrize("case", CASES, ids=lambda file: file.stem)
+def test_a_transcript_beside_the_project_is_answered_as_it_expects(live_server, acme, case):
+    runner = [sys.executable, SHARED / "cases" / "run_cases.py", "--base-url", f"{live_server.url}/scim/v2"]
+
+    result = subprocess.run(
+        [*runner, "--token", acme.scim, case], capture_output=True, text=True, check=False
+    )
 
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("vectors", ["filters.json", "patches.json"])
+@pytest.mark.skipif(not VECTORS, reason="no vectors beside this checkout")
+@pytest.mark.parametrize("vectors", VECTORS, ids=lambda file: file.stem)
 def test_the_vectors_of_the_rfc_are_answered_to_the_letter(live_server, vectors):
-    suites = CASES.parent / "suites" / "vectors_http.py"
     acme = live_server.organization(premium=5, standard=5)
+    runner = [sys.executable, SHARED / "suites" / "vectors_http.py", f"{live_server.url}/scim/v2"]
 
-    result = subprocess.run(
-        [
-            sys.executable,
-            suites,
-            f"{live_server.url}/scim/v2",
-            acme.strict,
-            CASES.parent / "vectors" / vectors,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = subprocess.run([*runner, acme.strict, vectors], capture_output=True, text=True, check=False)
 
     assert result.returncode == 0, result.stdout + result.stderr

@@ -15,7 +15,7 @@ from scim_server.operations.users import changed_attributes
 from scim_server.scim import patch as patching
 from scim_server.scim import validation
 from scim_server.scim.conditions import Preconditions, require
-from scim_server.scim.dialects import UnknownMember
+from scim_server.scim.dialects import Deviation, UnknownMember
 from scim_server.scim.patch import RelationChange
 from scim_server.scim.projection import Projection
 from scim_server.scim.values import Json
@@ -141,6 +141,8 @@ def change_members(tx: Transaction, call: Call, group_id: str, change: RelationC
         gone = change.removed - change.added.keys()
         arriving = list(change.added)
     left = store.remove_members(tx, call.organization_id, group_id, gone)
+    if len(left) < len(gone):
+        call.note(Deviation.REMOVE_OF_WHAT_IS_NOT_THERE)
     added = _add(tx, call, group_id, arriving)
     return Difference(added.joined, left, added.skipped)
 
@@ -221,7 +223,7 @@ def _add(tx: Transaction, call: Call, group_id: str, ids: Sequence[str]) -> Diff
     if unknown and call.client.unknown_member is UnknownMember.REJECT:
         raise InvalidValue(f"members: there is no user or group {unknown[0][:100]}.")
     if unknown:
-        call.note("unknown_member_skipped")
+        call.note(Deviation.UNKNOWN_MEMBER_SKIPPED)
     known.pop(group_id, None)
     joined = store.add_members(tx, call.organization_id, group_id, known)
     return Difference(joined=joined, skipped=len(unknown))

@@ -11,6 +11,7 @@ from scim_server.events import Event, GroupChanged
 from scim_server.operations import members, seats, users
 from scim_server.operations.seats import Situation
 from scim_server.scim import validation
+from scim_server.scim.dialects import unnoted
 from scim_server.scim.values import Json
 from scim_server.store import event_log
 from scim_server.store import groups as group_store
@@ -58,7 +59,7 @@ def _first_login(tx: Transaction, call: Call, situation: Situation, body: Json) 
         call.user_type,
         {key: body[key] for key in _PROFILE if body.get(key) is not None},
         call.client,
-        call.note,
+        unnoted,
     )
     try:
         with tx.savepoint():

@@ -36,6 +36,7 @@ from scim_server.operations.idempotency import once
 from scim_server.operations.listing import Listing, Page, listing
 from scim_server.operations.seats import Situation
 from scim_server.scim import validation
+from scim_server.scim.dialects import unnoted
 from scim_server.scim.values import Json, format_date_time
 from scim_server.store import event_log, groups, organizations, seat_rules, users
 from scim_server.store import members as store
@@ -220,7 +221,7 @@ def _refuse_role(call: Call, role: str) -> None:
 def _invite(
     tx: Transaction, call: Call, profile: Json, role: Role, tier: str | None, *, purchase: bool
 ) -> dict[str, Any]:
-    document = validation.for_creation(call.user_type, profile, call.client, call.note)
+    document = validation.for_creation(call.user_type, profile, call.client, unnoted)
     user_id = new_id()
     situation = seats.situation_of(seat_store.rules(tx, call.organization_id))
     until = call.at + timedelta(days=situation.settings.invitation_days)

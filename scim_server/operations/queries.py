@@ -206,9 +206,11 @@ def _searches(call: Call, query: Query) -> list[_Search]:
         return [_Search(call, type_, None, orders.get(type_.name)) for type_ in query.resource_types]
     if len(query.resource_types) == 1:
         [type_] = query.resource_types
-        expression = filters.parse_filter(query.filter, type_, lenient=call.client.lenient)
+        expression = filters.parse_filter(query.filter, type_, lenient=call.client.lenient, note=call.note)
         return [_Search(call, type_, expression, orders.get(type_.name))]
-    expressions = filters.parse_filter_for(query.filter, query.resource_types, lenient=call.client.lenient)
+    expressions = filters.parse_filter_for(
+        query.filter, query.resource_types, lenient=call.client.lenient, note=call.note
+    )
     return [
         _Search(call, type_, expressions[type_.name], orders.get(type_.name))
         for type_ in query.resource_types

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scim_server.call import Call
+from scim_server.errors import NotFound
 from scim_server.events import Event, UserChanged, UserCreated, UserDeleted
 from scim_server.ids import new_id
 from scim_server.operations import representation, roles, seats
@@ -13,7 +14,7 @@ from scim_server.operations.representation import Rendered
 from scim_server.scim import patch as patching
 from scim_server.scim import projection, validation
 from scim_server.scim.conditions import Preconditions, require
-from scim_server.scim.dialects import PostExisting
+from scim_server.scim.dialects import Deviation, PostExisting
 from scim_server.scim.projection import Projection
 from scim_server.scim.values import Json
 from scim_server.store import event_log, groups, organizations
@@ -36,10 +37,9 @@ def create(tx: Transaction, call: Call, document: Json, wanted: Projection | Non
     Raises NotUnique where the userName is taken, SeatLimitReached under ``exhausted_policy: reject``.
     """
     if call.client.post_existing is PostExisting.RESTORE_INACTIVE:
-        leaver = _leaver(tx, call, document)
-        if leaver is not None:
-            call.note("restore_inactive")
-            return replace(tx, call, leaver.id, document, None, wanted)
+        restored = _restored(tx, call, document, wanted)
+        if restored is not None:
+            return restored
     record = add(tx, call, document, joined_by=Source.DEFAULT)
     return _answer(tx, call, record, wanted, has_groups=False)
 
@@ -215,6 +215,23 @@ def is_active(document: Json) -> bool:
 def changed_attributes(before: Json, after: Json) -> tuple[str, ...]:
     """Name the attributes whose values differ."""
     return tuple(sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)))
+
+
+def _restored(tx: Transaction, call: Call, document: Json, wanted: Projection | None) -> Rendered | None:
+    """Bring back the inactive user whom a POST means; None where there is none, or somebody was quicker."""
+    leaver = _leaver(tx, call, document)
+    if leaver is None:
+        return None
+    try:
+        record = store.lock(tx, call.organization_id, leaver.id)
+    except NotFound:
+        return None
+    if record.active:
+        return None
+    call.note(Deviation.RESTORE_INACTIVE)
+    before = record.as_json()
+    after = validation.for_replacement(call.user_type, document, before, call.client, call.note)
+    return _change(tx, call, record, before, after, wanted)
 
 
 def _leaver(tx: Transaction, call: Call, document: Json) -> UserRecord | None:

@@ -1,14 +1,14 @@
 """How clients deviate from the RFC, and how far each of them is followed.
 
-``ClientSettings`` are what a token says of its client. Below them stand the deviations
-themselves, each a named rule with its source: a rule brings what was sent into the form
-that the RFC gives it, and leaves everything else as it is. Who applies a rule reports its
-name to ``note``, so that a counter shows which deviations a token's client uses.
+``ClientSettings`` are what a token says of its client. ``Deviation`` names every form that is
+followed, with its source; a counter shows which of them a token's client uses. Those that can
+be told by a value alone are rules below, functions of the same names: a rule brings what was
+sent into the form that the RFC gives it, and leaves everything else as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -17,7 +17,59 @@ from scim_server.errors import InvalidSetting
 from scim_server.scim.attributes import Attribute
 from scim_server.scim.values import Json
 
-Note = Callable[[str], None]
+
+class Deviation(StrEnum):
+    """What a client does otherwise than the RFC and is followed in; who follows it reports it to ``note``."""
+
+    BOOLEAN_AS_TEXT = "boolean_as_text"
+    NUMBER_AS_TEXT = "number_as_text"
+    SINGLE_VALUE_AS_LIST = "single_value_as_list"
+    LIST_AS_SINGLE_VALUE = "list_as_single_value"
+    VALUE_AS_OBJECT = "value_as_object"
+    COMPLEX_VALUE_AS_TEXT = "complex_value_as_text"
+    MANAGER_ID = "manager_id"
+    LAST_PRIMARY_WINS = "last_primary_wins"
+    LOWER_CASE_OP = "lower_case_op"
+    LOWER_CASE_MEMBERS = "lower_case_members"
+    DOT_BEHIND_URN = "dot_behind_urn"
+
+    OTHER_SCHEMAS = "other_schemas"
+    """``schemas`` names SCIM 1, further URNs or nothing (OneLogin, Google; Entra's groups; jackson's PATCH)."""
+    UNKNOWN_ATTRIBUTE_IGNORED = "unknown_attribute_ignored"
+    """An attribute or extension that no schema defines (OneLogin's templates, msref_03)."""
+    READ_ONLY_ATTRIBUTE_IGNORED = "read_only_attribute_ignored"
+    """``id``, ``meta`` or ``groups`` in a PATCH without a path (Okta, authentik)."""
+    SCHEMAS_IGNORED = "schemas_ignored"
+    """``schemas`` in a PATCH (authentik sends whole groups as the value of an operation)."""
+    EXTENSION_ATTRIBUTE_WITHOUT_URN = "extension_attribute_without_urn"
+    """``manager`` for ``urn:…:enterprise:2.0:User:manager`` (Entra's example 5; authentik#23211)."""
+
+    VALUE_MADE_FROM_FILTER = "value_made_from_filter"
+    """add or replace ``emails[type eq "work"].value`` without such an address (Entra; SCIM-SDK#416)."""
+    FILTER_OF_SINGLE_VALUE = "filter_of_single_value"
+    """remove ``manager[value eq "…"]``, which has one value only (Entra; scim-patch#453)."""
+    REMOVE_BY_VALUE_LIST = "remove_by_value_list"
+    """remove ``members`` with a value that says whom (Entra, JumpCloud, authentik; azure-docs#30826)."""
+    REMOVE_OF_WHAT_IS_NOT_THERE = "remove_of_what_is_not_there"
+    """A removal that is repeated, or comes too late (Entra, JumpCloud; SCIMReferenceCode#87)."""
+    UNKNOWN_MEMBER_SKIPPED = "unknown_member_skipped"
+    """A group member whom nobody knows (Okta pushes groups whole; fleet#52600)."""
+    RESTORE_INACTIVE = "restore_inactive"
+    """A POST of somebody who left (better-auth#11111)."""
+    POST_WITHOUT_BULK_ID = "post_without_bulk_id"
+    """A POST in a bulk request to which nothing refers, and without a ``bulkId`` (RFC 7644 §3.7)."""
+
+    UNQUOTED_TEXT = "unquoted_text"
+    """``userName eq ada`` in a filter (authentik#16677; Microsoft's collection)."""
+    VALUE_PATH_COMPARED = "value_path_compared"
+    """``emails[type eq "work"].value eq "…"`` in a filter, beyond the grammar (Entra, PingOne)."""
+
+
+Note = Callable[[Deviation], None]
+
+
+def unnoted(deviation: Deviation) -> None:
+    """The ``note`` of who does not ask."""
 
 
 class PatchUnmatchedFilter(StrEnum):
@@ -89,15 +141,15 @@ STRICT = ClientSettings(
 PROFILES: Mapping[str, ClientSettings] = {"interop": INTEROP, "strict": STRICT}
 
 _FLAGS = {"true": True, "false": False}
-_SETTINGS: Mapping[str, Callable[[str], Any]] = {
-    "lenient": lambda text: _FLAGS[text.lower()],
-    "patch_unmatched_filter": PatchUnmatchedFilter,
-    "post_existing": PostExisting,
-    "unique_group_names": lambda text: _FLAGS[text.lower()],
-    "unknown_member": UnknownMember,
-    "unknown_attributes": UnknownAttributes,
-    "force_media_type": ForceMediaType,
-    "seat_extension": SeatExtension,
+_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "lenient": _FLAGS,
+    "patch_unmatched_filter": {value.value: value for value in PatchUnmatchedFilter},
+    "post_existing": {value.value: value for value in PostExisting},
+    "unique_group_names": _FLAGS,
+    "unknown_member": {value.value: value for value in UnknownMember},
+    "unknown_attributes": {value.value: value for value in UnknownAttributes},
+    "force_media_type": {value.value: value for value in ForceMediaType},
+    "seat_extension": {value.value: value for value in SeatExtension},
 }
 
 
@@ -111,10 +163,10 @@ def settings_from(profile: str, overrides: Mapping[str, str]) -> ClientSettings:
     for name, text in overrides.items():
         if name not in _SETTINGS:
             raise InvalidSetting(f"{name} is no setting of a client; there are {', '.join(_SETTINGS)}.")
-        try:
-            values[name] = _SETTINGS[name](str(text))
-        except (KeyError, ValueError) as error:
-            raise InvalidSetting(f"{name} cannot be {text!r}.") from error
+        value = _SETTINGS[name].get(text.lower())
+        if value is None:
+            raise InvalidSetting(f"{name} must be one of {', '.join(_SETTINGS[name])}, not {text[:50]!r}.")
+        values[name] = value
     return replace(PROFILES[profile], **values)
 
 
@@ -147,9 +199,12 @@ def value_as_object(value: Any) -> Any:
 
 
 def complex_value_as_text(attribute: Attribute, value: Any) -> Any:
-    """Entra sends the manager's id bare, Microsoft's collection a member's (msref_07)."""
+    """Entra sends the manager's id bare, Microsoft's collection a member's (msref_07).
+
+    A text without characters is nobody: so Microsoft's validator removes a manager.
+    """
     if isinstance(value, str) and attribute.is_complex and "value" in attribute.by_key:
-        return {"value": value}
+        return {"value": value} if value else None
     return value
 
 
@@ -178,10 +233,19 @@ def is_primary(value: Any) -> bool:
     return isinstance(value, dict) and value.get("primary") is True
 
 
+def dot_behind_urn(path: str, urns: Collection[str]) -> str:
+    """Microsoft's collection writes ``urn:…:2.0:User.manager``. ``urns`` are in lower case."""
+    lower = path.lower()
+    if any(lower.startswith(f"{urn}:") for urn in urns):
+        return path
+    found = next((urn for urn in urns if lower.startswith(f"{urn}.")), None)
+    return path if found is None else f"{path[: len(found)]}:{path[len(found) + 1 :]}"
+
+
 def lower_case_op(operation: Json) -> Json:
     """Entra sends "Add", "Replace", "Remove" (learn.microsoft.com/…/use-scim-to-provision-users-and-groups)."""
     op = operation.get("op")
-    return {**operation, "op": op.lower()} if isinstance(op, str) else operation
+    return operation if not isinstance(op, str) or op == op.lower() else {**operation, "op": op.lower()}
 
 
 def lower_case_members(message: Json, names: Mapping[str, str]) -> Json:
@@ -189,4 +253,5 @@ def lower_case_members(message: Json, names: Mapping[str, str]) -> Json:
 
     ``names`` maps the lower-case name of a member to the one that the RFC gives it.
     """
-    return {names.get(key.lower(), key): value for key, value in message.items()}
+    renamed = {names.get(key.lower(), key): value for key, value in message.items()}
+    return message if renamed.keys() == message.keys() else renamed

@@ -27,6 +27,7 @@ from sly.yacc import ParserMeta
 
 from scim_server.errors import InvalidFilter, InvalidPath
 from scim_server.scim.attributes import ResourceType, Returned, Type
+from scim_server.scim.dialects import Deviation, Note, boolean_as_text, dot_behind_urn, unnoted
 from scim_server.scim.paths import AttributePath, resolve, shortened
 from scim_server.scim.values import fold, parse_date_time
 
@@ -127,40 +128,50 @@ LIMITS = Limits()
 
 
 def parse_filter(
-    text: str, resource_type: ResourceType, *, lenient: bool, limits: Limits = LIMITS
+    text: str,
+    resource_type: ResourceType,
+    *,
+    lenient: bool,
+    limits: Limits = LIMITS,
+    note: Note = unnoted,
 ) -> Expression:
     """Return the expression of a filter on one resource type.
 
     ``lenient`` takes booleans as text, numbers as text where text is compared, bare words
-    as text, and attributes of extensions without their URN. Raises InvalidFilter; so does a
-    filter on what is never returned, because ``sensitive`` is kept for what a URI discloses
-    (RFC 7644 §3.12, §7.5.2) and a search by POST has none.
+    as text, and attributes of extensions without their URN; ``note`` is told of them.
+    Raises InvalidFilter; so does a filter on what is never returned, because ``sensitive`` is
+    kept for what a URI discloses (RFC 7644 §3.12, §7.5.2) and a search by POST has none.
     """
-    return _from_template(text, resource_type, lenient, limits) or _parsed(
-        text, resource_type, lenient, limits
+    return _from_template(text, resource_type, lenient, limits, note) or _parsed(
+        text, resource_type, lenient, limits, note
     )
 
 
-def _parsed(text: str, resource_type: ResourceType, lenient: bool, limits: Limits) -> Expression:
-    expression = _Typing(resource_type, lenient=lenient).expression(
-        _syntax_tree(text, lenient=lenient, limits=limits)
+def _parsed(text: str, resource_type: ResourceType, lenient: bool, limits: Limits, note: Note) -> Expression:
+    expression = _Typing(resource_type, lenient=lenient, note=note).expression(
+        _syntax_tree(text, lenient=lenient, limits=limits, note=note)
     )
     assert not isinstance(expression, bool)  # only what may be unknown folds to a constant
     return expression
 
 
 def parse_filter_for(
-    text: str, resource_types: Sequence[ResourceType], *, lenient: bool, limits: Limits = LIMITS
+    text: str,
+    resource_types: Sequence[ResourceType],
+    *,
+    lenient: bool,
+    limits: Limits = LIMITS,
+    note: Note = unnoted,
 ) -> dict[str, Expression]:
     """Return the expression of a filter for each of several resource types, by name; ``Nothing`` is whole.
 
     An attribute that a type lacks is treated as one without a value (RFC 7644 §3.4.2.1);
     one that all of them lack is refused. Raises InvalidFilter.
     """
-    tree = _syntax_tree(text, lenient=lenient, limits=limits)
+    tree = _syntax_tree(text, lenient=lenient, limits=limits, note=note)
     found, unknown = {}, []
     for resource_type in resource_types:
-        typing = _Typing(resource_type, lenient=lenient, tolerates_unknown=True)
+        typing = _Typing(resource_type, lenient=lenient, note=note, tolerates_unknown=True)
         found[resource_type.name] = _as_expression(typing.expression(tree), resource_type)
         unknown.append(typing.unknown)
     for name in unknown[0]:
@@ -170,7 +181,12 @@ def parse_filter_for(
 
 
 def parse_path(
-    text: str, resource_type: ResourceType, *, lenient: bool, limits: Limits = LIMITS
+    text: str,
+    resource_type: ResourceType,
+    *,
+    lenient: bool,
+    limits: Limits = LIMITS,
+    note: Note = unnoted,
 ) -> PatchPath:
     """Return what a PATCH operation's ``path`` names: ``attr``, ``attr.sub``, ``attr[filter].sub``, a URN.
 
@@ -178,15 +194,15 @@ def parse_path(
     InvalidFilter for a value filter that parses but cannot be answered (RFC 7644 §3.12).
     """
     if "[" not in text and '"' not in text:
-        return PatchPath(resolve(resource_type, text, bare_extensions=lenient), None)
+        return PatchPath(_Typing(resource_type, lenient=lenient, note=note).resolved(text), None)
     try:
-        tree = _syntax_tree(text, lenient=lenient, limits=limits, is_path=True)
+        tree = _syntax_tree(text, lenient=lenient, limits=limits, note=note, is_path=True)
     except InvalidFilter as error:
         raise InvalidPath(f"The path {shortened(text)} does not parse: {error.detail}") from error
     path = _path_only(tree)
     if path is None:
         raise InvalidPath(f"{shortened(text)} is a filter, not a path.")
-    return _Typing(resource_type, lenient=lenient).patch_path(path)
+    return _Typing(resource_type, lenient=lenient, note=note).patch_path(path)
 
 
 # -- templates: clients ask the same question again and again, about somebody else each time
@@ -195,7 +211,7 @@ _BLANK = "\ue000"  # begins a text that stands for another; no filter that has i
 
 
 def _from_template(
-    text: str, resource_type: ResourceType, lenient: bool, limits: Limits
+    text: str, resource_type: ResourceType, lenient: bool, limits: Limits, note: Note
 ) -> Expression | None:
     """Parse a filter by what is known of its like; None where it has to be read for itself.
 
@@ -211,16 +227,23 @@ def _from_template(
         return f'"{_BLANK}{len(texts) - 1}"'
 
     template = _template(_STRING.sub(cut, text), resource_type, lenient, limits)
-    return None if template is None else _filled(template, texts)
+    if template is None:
+        return None
+    expression, notes = template
+    for deviation in notes:
+        note(deviation)
+    return _filled(expression, texts)
 
 
 @lru_cache(maxsize=512)
-def _template(text: str, resource_type: ResourceType, lenient: bool, limits: Limits) -> Expression | None:
+def _template(
+    text: str, resource_type: ResourceType, lenient: bool, limits: Limits
+) -> tuple[Expression, tuple[Deviation, ...]] | None:
+    """Return the expression and the deviations of a filter; None where a text must be a date, or it is wrong."""
+    notes: list[Deviation] = []
     try:
-        return _parsed(text, resource_type, lenient, limits)
-    except (
-        InvalidFilter
-    ):  # a text that must be a date, a boolean; or it is wrong, and told so with its own words
+        return _parsed(text, resource_type, lenient, limits, notes.append), tuple(notes)
+    except InvalidFilter:
         return None
 
 
@@ -310,9 +333,10 @@ class _Tokens:
     A path is read as if ``pr`` stood behind it, which makes it a filter of the grammar.
     """
 
-    def __init__(self, text: str, *, lenient: bool, limits: Limits, is_path: bool) -> None:
+    def __init__(self, text: str, *, lenient: bool, limits: Limits, note: Note, is_path: bool) -> None:
         self.text = text
         self.lenient = lenient
+        self.note = note
         self.limits = limits
         self.is_path = is_path
         self.at = 0
@@ -403,6 +427,8 @@ class _Tokens:
             return self.token("NUMBER", value, number.end()), self.connective
         word = self.word("a value")
         known = word.lower() if self.lenient else word  # JSON's are in lower case
+        if self.lenient and word not in _WORDS:
+            self.note(Deviation.UNQUOTED_TEXT)
         if known in _WORDS:
             value = _Literal(_WORDS[known], word)
             return self.token(known.upper(), value, self.at + len(word)), self.connective
@@ -499,9 +525,9 @@ def _parser_class() -> type[Parser]:
 _Parser = _parser_class()
 
 
-def _syntax_tree(text: str, *, lenient: bool, limits: Limits, is_path: bool = False) -> Any:
+def _syntax_tree(text: str, *, lenient: bool, limits: Limits, note: Note, is_path: bool = False) -> Any:
     """Return the library's syntax tree. A parser keeps state, so each text has one of its own."""
-    tokens = _Tokens(text, lenient=lenient, limits=limits, is_path=is_path)
+    tokens = _Tokens(text, lenient=lenient, limits=limits, note=note, is_path=is_path)
     return _Parser().parse(iter(tokens))
 
 
@@ -520,10 +546,11 @@ class _Typing:
     """From the syntax tree to an expression that is checked against a resource type."""
 
     def __init__(
-        self, resource_type: ResourceType, *, lenient: bool, tolerates_unknown: bool = False
+        self, resource_type: ResourceType, *, lenient: bool, note: Note, tolerates_unknown: bool = False
     ) -> None:
         self.resource_type = resource_type
         self.lenient = lenient
+        self.note = note
         self.tolerates_unknown = tolerates_unknown
         self.unknown: list[str] = []
 
@@ -594,6 +621,7 @@ class _Typing:
 
     def value_path_comparison(self, node: Any, within: AttributePath | None) -> _Folded:
         """``emails[type eq "work"].value eq "x"``, which clients send: one element satisfies both."""
+        self.note(Deviation.VALUE_PATH_COMPARED)
         value_path = node.attr_path.attr_name
         namespace = value_path.namespace
         path = self.path(ast.AttrPath(namespace.attr_name, None, namespace.uri), within)
@@ -606,13 +634,15 @@ class _Typing:
 
     def patch_path(self, node: Any) -> PatchPath:
         if not isinstance(node.attr_name, ast.Filter):
-            return PatchPath(resolve(self.resource_type, node.attr_name, bare_extensions=self.lenient), None)
+            return PatchPath(self.resolved(node.attr_name), None)
         namespace = node.attr_name.namespace
-        path = resolve(self.resource_type, namespace.attr_name, bare_extensions=self.lenient)
+        path = self.resolved(namespace.attr_name)
         if path.attribute is None or path.sub is not None:
             raise InvalidPath(f"{path} cannot have a value filter.")
-        if not path.attribute.multi_valued and not (self.lenient and path.attribute.is_complex):
-            raise InvalidPath(f"{path} has one value only and cannot have a value filter.")
+        if not path.attribute.multi_valued:
+            if not (self.lenient and path.attribute.is_complex):
+                raise InvalidPath(f"{path} has one value only and cannot have a value filter.")
+            self.note(Deviation.FILTER_OF_SINGLE_VALUE)
         inner = self.expression(node.attr_name.expr, path)
         assert not isinstance(inner, bool)
         if namespace.sub_attr is not None:
@@ -625,12 +655,24 @@ class _Typing:
         if within is not None:
             return self.within(within, name)
         try:
-            return resolve(self.resource_type, name, bare_extensions=self.lenient)
+            return self.resolved(name)
         except InvalidPath as error:
             if not self.tolerates_unknown:
                 raise InvalidFilter(error.detail) from error
         self.unknown.append(name.lower())
         return None
+
+    def resolved(self, name: str) -> AttributePath:
+        """Return what a name stands for. Raises InvalidPath."""
+        if self.lenient and ":" in name:
+            written = dot_behind_urn(name, [schema.key for schema in self.resource_type.schemas])
+            if written is not name:
+                self.note(Deviation.DOT_BEHIND_URN)
+            return resolve(self.resource_type, written)
+        path = resolve(self.resource_type, name, bare_extensions=self.lenient)
+        if path.extension is not None and ":" not in name:
+            self.note(Deviation.EXTENSION_ATTRIBUTE_WITHOUT_URN)
+        return path
 
     def within(self, outer: AttributePath, name: str) -> AttributePath:
         if outer.attribute is None:
@@ -658,15 +700,19 @@ class _Typing:
         value = literal.value
         match path.target.type:
             case Type.BOOLEAN:
-                if isinstance(value, str) and self.lenient:
-                    value = _WORDS.get(value.lower())
-                if isinstance(value, bool):
-                    return value
+                flag = boolean_as_text(value) if self.lenient else value
+                if isinstance(flag, bool):
+                    if flag is not value:
+                        self.note(Deviation.BOOLEAN_AS_TEXT)
+                    return flag
             case Type.INTEGER | Type.DECIMAL:
                 if isinstance(value, int | Decimal) and not isinstance(value, bool):
                     return value
             case _:
-                if isinstance(value, str) or self.lenient:
+                if isinstance(value, str):
+                    return value
+                if self.lenient:
+                    self.note(Deviation.UNQUOTED_TEXT)
                     return literal.text
         raise InvalidFilter(
             f"{path} is a {path.target.type} and cannot be compared with {shortened(literal.text)}."

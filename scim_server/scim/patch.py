@@ -7,7 +7,7 @@ members of a group) are not in it: what the operations do to them is folded into
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from scim_server.errors import InvalidPath, InvalidSyntax, InvalidValue, NoTarge
 from scim_server.errors import Mutability as MutabilityError
 from scim_server.scim import dialects, elements, filters
 from scim_server.scim.attributes import Attribute, Mutability, ResourceType, Schema
-from scim_server.scim.dialects import ClientSettings, Note, PatchUnmatchedFilter
+from scim_server.scim.dialects import ClientSettings, Deviation, Note, PatchUnmatchedFilter
 from scim_server.scim.filters import And, Comparison, Expression, Operator, Or, PatchPath
 from scim_server.scim.matching import matches_element
 from scim_server.scim.paths import AttributePath
@@ -99,7 +99,7 @@ def apply(
     InvalidPath, InvalidFilter, InvalidValue, Mutability, NoTarget, TooMany.
     """
     patch = _Patch(resource_type, orjson.loads(orjson.dumps(document)), settings, note, related)
-    for operation in operations_of(body, settings):
+    for operation in operations_of(body, settings, note):
         patch.operate(operation)
     check_immutable(resource_type.attributes, document, patch.document)
     for extension in resource_type.extensions:
@@ -110,25 +110,37 @@ def apply(
     )
 
 
-def operations_of(body: Json, settings: ClientSettings) -> Iterator[Operation]:
+def operations_of(body: Json, settings: ClientSettings, note: Note) -> Iterator[Operation]:
     """Yield the operations of a PatchOp message. Raises InvalidSyntax, TooMany."""
-    message = dialects.lower_case_members(body, _MESSAGE)
+    message = _in_lower_case(body, _MESSAGE, note)
     schemas = message.get("schemas")
-    if not settings.lenient and not (isinstance(schemas, list) and PATCH_OP in schemas):
-        raise InvalidSyntax(f"schemas must have {PATCH_OP} in it.")
+    if not (isinstance(schemas, list) and PATCH_OP in schemas):
+        if not settings.lenient:
+            raise InvalidSyntax(f"schemas must have {PATCH_OP} in it.")
+        note(Deviation.OTHER_SCHEMAS)
     operations = message.get("Operations")
     if not isinstance(operations, list) or not operations:
         raise InvalidSyntax("A PATCH needs Operations, a list with at least one operation.")
     if len(operations) > MAX_OPERATIONS:
         raise TooMany(f"A PATCH can have {MAX_OPERATIONS} operations at most; send several.")
     for operation in operations:
-        yield _operation_of(operation)
+        yield _operation_of(operation, note)
 
 
-def _operation_of(operation: Any) -> Operation:
-    if not isinstance(operation, dict):
+def _in_lower_case(message: Json, names: Mapping[str, str], note: Note) -> Json:
+    renamed = dialects.lower_case_members(message, names)
+    if renamed is not message:
+        note(Deviation.LOWER_CASE_MEMBERS)
+    return renamed
+
+
+def _operation_of(written: Any, note: Note) -> Operation:
+    if not isinstance(written, dict):
         raise InvalidSyntax("Each of the Operations must be an object.")
-    operation = dialects.lower_case_op(dialects.lower_case_members(operation, _OPERATION))
+    written = _in_lower_case(written, _OPERATION, note)
+    operation = dialects.lower_case_op(written)
+    if operation is not written:
+        note(Deviation.LOWER_CASE_OP)
     op, path = operation.get("op"), operation.get("path")
     if op not in _OPS:
         raise InvalidSyntax(f"op must be one of {', '.join(_OPS)}, not {str(op)[:50]!r}.")
@@ -167,8 +179,10 @@ class _Patch:
         if operation.path is None:
             self.without_path(operation)
             return
-        path = filters.parse_path(operation.path, self.resource_type, lenient=self.settings.lenient)
-        self.at(path, operation)
+        self.at(self.target(operation.path), operation)
+
+    def target(self, path: str) -> PatchPath:
+        return filters.parse_path(path, self.resource_type, lenient=self.settings.lenient, note=self.note)
 
     def without_path(self, operation: Operation) -> None:
         """The value is a set of attributes; each is treated as if its name were the path."""
@@ -180,12 +194,12 @@ class _Patch:
             )
         for name, value in operation.value.items():
             try:
-                path = filters.parse_path(name, self.resource_type, lenient=self.settings.lenient)
+                path = self.target(name)
             except InvalidPath:
                 self.reader.unknown(name)
                 continue
             if self.settings.lenient and self.is_read_only(path.path):
-                self.note("read_only_attribute_ignored")
+                self.note(Deviation.READ_ONLY_ATTRIBUTE_IGNORED)
                 continue
             self.at(path, Operation(operation.op, name, value))
 
@@ -214,7 +228,7 @@ class _Patch:
             unknown = {urn.lower() for urn in listed} - {schema.key for schema in self.resource_type.schemas}
             if unknown:
                 raise InvalidValue(f"{min(unknown)[:100]} is no schema of {self.resource_type.name}.")
-        self.note("schemas_ignored")
+        self.note(Deviation.SCHEMAS_IGNORED)
 
     def is_read_only(self, path: AttributePath) -> bool:
         if path.attribute is None:
@@ -231,7 +245,7 @@ class _Patch:
 
     def whole_extension(self, extension: Schema, operation: Operation) -> None:
         if self.is_read_only(AttributePath(extension, None)):
-            self.note("read_only_attribute_ignored")
+            self.note(Deviation.READ_ONLY_ATTRIBUTE_IGNORED)
             return
         if operation.op == "remove" or operation.value is None:
             self.document.pop(extension.id, None)
@@ -241,7 +255,7 @@ class _Patch:
         for name, value in operation.value.items():
             attribute = extension.by_key.get(name.lower())
             if name.lower() == "schemas":
-                self.note("schemas_ignored")
+                self.note(Deviation.SCHEMAS_IGNORED)
             elif attribute is None:
                 self.reader.unknown(f"{extension.id}:{name}")
             elif attribute.mutability is not Mutability.READ_ONLY:
@@ -275,13 +289,13 @@ class _Patch:
         """Entra removes a manager by a value filter; one who is not the manager any more is no error."""
         if operation.op != "remove":
             raise NoTarget(f"Nothing matches the filter of {operation.path}.")
-        self.note("remove_of_what_is_not_there")
+        self.note(Deviation.REMOVE_OF_WHAT_IS_NOT_THERE)
 
     def set_single_value(self, holder: Json, path: AttributePath, attribute: Attribute, value: Any) -> None:
         """Set a value; sub-attributes that a complex one does not name stay (RFC 7644 §3.5.2.1, §3.5.2.3)."""
         if attribute.key == "active" and value is None:
             raise InvalidValue("active must be true or false.")
-        value = self.reader.lenient("single_value_as_list", value)
+        value = self.reader.lenient(Deviation.SINGLE_VALUE_AS_LIST, value)
         read = self.reader.value(attribute, value, str(path))
         current = holder.get(attribute.name)
         if attribute.is_complex and isinstance(value, dict):
@@ -363,6 +377,7 @@ class _Patch:
         """A value list in ``remove`` names which to remove (Entra's old form); without one all go."""
         if not operation.has_value or operation.value is None:
             return []
+        self.note(Deviation.REMOVE_BY_VALUE_LIST)
         listed = self.reader.value(attribute, _as_list(operation.value), str(path)) or []
         return [
             value for value in values if not any(elements.names(attribute, named, value) for named in listed)
@@ -426,10 +441,12 @@ class _Patch:
         parts = equal_parts(expression) if creates else None
         if parts is None:
             if operation.op == "remove" and self.settings.lenient:
-                self.note("remove_of_what_is_not_there")
+                self.note(Deviation.REMOVE_OF_WHAT_IS_NOT_THERE)
                 return values
             raise NoTarget(f"Nothing matches the filter of {operation.path}.")
-        self.note("value_made_from_filter")
+        if operation.value is None:
+            return values  # null is no value (RFC 7643 §2.5), so there is nothing to make
+        self.note(Deviation.VALUE_MADE_FROM_FILTER)
         path, attribute = target.path, target.path.attribute
         assert attribute is not None
         element = self.changed_element(
@@ -461,6 +478,7 @@ class _Patch:
         elif not operation.has_value or operation.value is None:
             self.relation.clear()
         else:
+            self.note(Deviation.REMOVE_BY_VALUE_LIST)
             self.relation.remove([member["value"] for member in self.members(attribute, operation.value)])
 
     def matching_members(

@@ -16,7 +16,7 @@ from scim_server.errors import InvalidRequest, InvalidSyntax, InvalidValue
 from scim_server.errors import Mutability as MutabilityError
 from scim_server.scim import dialects, elements
 from scim_server.scim.attributes import Attribute, Mutability, ResourceType, Schema, Type
-from scim_server.scim.dialects import ClientSettings, Note, UnknownAttributes
+from scim_server.scim.dialects import ClientSettings, Deviation, Note, UnknownAttributes
 from scim_server.scim.schemas import SEAT_URN
 from scim_server.scim.values import Json, parse_date_time
 
@@ -48,8 +48,8 @@ class Reader:
         if value is None:
             return None
         if not attribute.multi_valued:
-            return self.single(attribute, self.lenient("single_value_as_list", value), at)
-        values = self.lenient("list_as_single_value", value)
+            return self.single(attribute, self.lenient(Deviation.SINGLE_VALUE_AS_LIST, value), at)
+        values = self.lenient(Deviation.LIST_AS_SINGLE_VALUE, value)
         if not isinstance(values, list):
             raise InvalidValue(f"{at} must be a list.")
         if len(values) > MAX_VALUES and attribute.key != self.relation:
@@ -98,10 +98,10 @@ class Reader:
         """Take ``{"value": …}`` for a value of a multi-valued attribute that has no sub-attributes."""
         if not (attribute.multi_valued and self.settings.lenient):
             return value
-        return self.applied("value_as_object", value, dialects.value_as_object(value))
+        return self.applied(Deviation.VALUE_AS_OBJECT, value, dialects.value_as_object(value))
 
     def text(self, value: Any, at: str) -> str:
-        value = value if isinstance(value, str) else self.lenient("number_as_text", value)
+        value = value if isinstance(value, str) else self.lenient(Deviation.NUMBER_AS_TEXT, value)
         if not isinstance(value, str):
             raise InvalidValue(f"{at} must be a text.")
         if len(value) > MAX_TEXT:
@@ -116,7 +116,7 @@ class Reader:
         return text
 
     def boolean(self, value: Any, at: str) -> bool:
-        value = value if isinstance(value, bool) else self.lenient("boolean_as_text", value)
+        value = value if isinstance(value, bool) else self.lenient(Deviation.BOOLEAN_AS_TEXT, value)
         if not isinstance(value, bool):
             raise InvalidValue(f"{at} must be true or false.")
         return value
@@ -138,12 +138,14 @@ class Reader:
     def object(self, attribute: Attribute, value: Any, at: str) -> Json | None:
         if not isinstance(value, dict) and self.settings.lenient:
             value = self.applied(
-                "complex_value_as_text", value, dialects.complex_value_as_text(attribute, value)
+                Deviation.COMPLEX_VALUE_AS_TEXT, value, dialects.complex_value_as_text(attribute, value)
             )
+            if value is None:
+                return None
         if not isinstance(value, dict):
             raise InvalidValue(f"{at} must be an object.")
         if attribute.key == "manager" and self.settings.lenient:
-            value = self.applied("manager_id", value, dialects.manager_id(attribute, value))
+            value = self.applied(Deviation.MANAGER_ID, value, dialects.manager_id(attribute, value))
         return self.members(attribute.by_key, value, f"{at}.") or None
 
     def members(self, attributes: Mapping[str, Attribute], body: Json, prefix: str) -> Json:
@@ -165,30 +167,30 @@ class Reader:
             return values
         if not self.settings.lenient:
             raise InvalidValue(f"{at}: only one value can be primary.")
-        self.note("last_primary_wins")
+        self.note(Deviation.LAST_PRIMARY_WINS)
         return dialects.last_primary_wins(values)
 
     def unknown(self, name: str) -> None:
         """An attribute that no schema defines is ignored or refused, and never stored."""
         if self.settings.unknown_attributes is UnknownAttributes.REJECT:
             raise self.refusal(f"{name[:100]} is not defined by any schema of the resource.")
-        self.note("unknown_attribute_ignored")
+        self.note(Deviation.UNKNOWN_ATTRIBUTE_IGNORED)
 
-    def lenient(self, rule: str, value: Any) -> Any:
+    def lenient(self, rule: Deviation, value: Any) -> Any:
         """Apply a rule of ``dialects`` that looks at the value alone, where the client may deviate."""
         return self.applied(rule, value, _RULES[rule](value)) if self.settings.lenient else value
 
-    def applied(self, rule: str, before: Any, after: Any) -> Any:
+    def applied(self, rule: Deviation, before: Any, after: Any) -> Any:
         if after is not before:
             self.note(rule)
         return after
 
 
 _RULES = {
-    "boolean_as_text": dialects.boolean_as_text,
-    "number_as_text": dialects.number_as_text,
-    "single_value_as_list": dialects.single_value_as_list,
-    "list_as_single_value": dialects.list_as_single_value,
+    Deviation.BOOLEAN_AS_TEXT: dialects.boolean_as_text,
+    Deviation.NUMBER_AS_TEXT: dialects.number_as_text,
+    Deviation.SINGLE_VALUE_AS_LIST: dialects.single_value_as_list,
+    Deviation.LIST_AS_SINGLE_VALUE: dialects.list_as_single_value,
 }
 
 
@@ -278,18 +280,19 @@ def _schemas(resource_type: ResourceType, document: Json) -> list[str]:
 
 
 def _check_schemas(resource_type: ResourceType, body: Json, reader: Reader) -> None:
-    """Clients send old URNs, further ones or none (OneLogin, Google, Entra); only a strict one is held to it."""
+    """Clients send old URNs, further ones or none; only a strict one is held to those of the resource."""
     schemas = next((value for name, value in body.items() if name.lower() == "schemas"), None)
-    if reader.settings.lenient:
-        return
-    if not isinstance(schemas, list) or not all(isinstance(urn, str) for urn in schemas):
-        raise InvalidSyntax(f"schemas must be a list with {resource_type.schema.id} in it.")
-    urns = {urn.lower() for urn in schemas}
-    if resource_type.schema.key not in urns:
-        raise InvalidSyntax(f"schemas must have {resource_type.schema.id} in it.")
+    is_list = isinstance(schemas, list) and all(isinstance(urn, str) for urn in schemas)
+    urns: set[str] = {urn.lower() for urn in schemas or ()} if is_list else set()
+    lacking = resource_type.schema.key not in urns
     unknown = urns - {schema.key for schema in resource_type.schemas}
-    if unknown and reader.settings.unknown_attributes is UnknownAttributes.REJECT:
-        raise InvalidSyntax(f"{min(unknown)[:100]} is no schema of {resource_type.name}.")
+    if not reader.settings.lenient:
+        if lacking:
+            raise InvalidSyntax(f"schemas must be a list with {resource_type.schema.id} in it.")
+        if unknown and reader.settings.unknown_attributes is UnknownAttributes.REJECT:
+            raise InvalidSyntax(f"{min(unknown)[:100]} is no schema of {resource_type.name}.")
+    if lacking or unknown:
+        reader.note(Deviation.OTHER_SCHEMAS)
 
 
 def _refuse_null_active(body: Json) -> None:

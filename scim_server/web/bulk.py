@@ -27,6 +27,7 @@ from scim_server.scim.bulk import (
     without_references,
 )
 from scim_server.scim.conditions import entity_tag, preconditions_of
+from scim_server.scim.dialects import Deviation
 from scim_server.scim.values import Json
 from scim_server.web.error_handlers import noted_failure, scim_error
 from scim_server.web.http import json_body, perform, scim_response, services, this_call
@@ -176,8 +177,10 @@ def _target(operation: Operation) -> tuple[Endpoint, str]:
 
 def _require_bulk_id(operation: Operation) -> None:
     """A POST must have a bulkId; who is lenient takes it without, for nothing refers to it."""
-    if operation.bulk_id is None and not this_call().client.lenient:
-        raise InvalidValue("An operation with POST must have a bulkId.")
+    if operation.bulk_id is None:
+        if not this_call().client.lenient:
+            raise InvalidValue("An operation with POST must have a bulkId.")
+        this_call().note(Deviation.POST_WITHOUT_BULK_ID)
 
 
 def _data(operation: Operation) -> Json:

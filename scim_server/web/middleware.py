@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import IO, Any
 
+from werkzeug.exceptions import UnsupportedMediaType
+
 from scim_server.errors import InvalidSyntax, PayloadTooLarge
 from scim_server.ids import new_id
 
@@ -56,6 +58,15 @@ _OF_THE_REQUEST = frozenset(
 
 class UriTooLong(Exception):
     """The address is longer than anything that could be meant (414)."""
+
+
+class BodyIsEncoded(UnsupportedMediaType):
+    """The body is compressed (415, RFC 9110 §15.5.16): no client needs it, and a small body can grow large."""
+
+    description = "Send the body as it is, without a Content-Encoding."
+
+    def get_headers(self, *args: Any, **kwargs: Any) -> Headers:
+        return [*super().get_headers(*args, **kwargs), ("Accept-Encoding", "identity")]
 
 
 class HeadersTooLarge(Exception):
@@ -149,6 +160,8 @@ def refusal_of(environ: Environ, bounds: Bounds) -> Exception | None:
         return InvalidSyntax("The address has a NUL character in it.")
     if not _HOST.fullmatch(environ.get("HTTP_HOST", "localhost")):
         return InvalidSyntax("The header Host names no host.")
+    if environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() not in ("", "identity"):
+        return BodyIsEncoded()
     return _refusal_of_length(environ, bounds)
 
 

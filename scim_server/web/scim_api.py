@@ -100,13 +100,11 @@ _ROUTES: tuple[tuple[str, str, str], ...] = (
 )
 
 for _endpoint in ENDPOINTS:
-    for _view, _method, _rule in _ROUTES:
-        scim_api.add_url_rule(
-            f"/{_endpoint.name}{_rule}",
-            f"{_view}_{_endpoint.name}",
-            getattr(_endpoint, _view),
-            methods=[_method],
-        )
+    for _name in (_endpoint.name, _endpoint.name.lower()):  # Microsoft's collection writes /users, too
+        for _view, _method, _rule in _ROUTES:
+            scim_api.add_url_rule(
+                f"/{_name}{_rule}", f"{_view}_{_name}", getattr(_endpoint, _view), methods=[_method]
+            )
 
 
 @scim_api.get("")

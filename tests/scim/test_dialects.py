@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from scim_server.errors import InvalidRequest, InvalidSetting
-from scim_server.scim import dialects, patch, validation
-from scim_server.scim.dialects import INTEROP, STRICT, settings_from
-from scim_server.scim.schemas import ENTERPRISE_URN, GROUP, USER, USER_URN
+from scim_server.scim import dialects, filters, patch, validation
+from scim_server.scim.attributes import Attribute, Schema
+from scim_server.scim.dialects import INTEROP, STRICT, Deviation, settings_from
+from scim_server.scim.schemas import ENTERPRISE_URN, GROUP, USER, USER_URN, with_extensions
 
 
 def read(settings: Any = INTEROP, resource_type: Any = USER, **body: Any) -> tuple[dict[str, Any], list[str]]:
@@ -20,11 +21,32 @@ def read(settings: Any = INTEROP, resource_type: Any = USER, **body: Any) -> tup
 
 
 def change(
-    document: dict[str, Any], *operations: Any, settings: Any = INTEROP
+    document: dict[str, Any], *operations: Any, settings: Any = INTEROP, resource_type: Any = USER
 ) -> tuple[dict[str, Any], list[str]]:
     notes: list[str] = []
     body = {"schemas": [patch.PATCH_OP], "Operations": list(operations)}
-    return patch.apply(USER, document, body, settings, notes.append).document, notes
+    return patch.apply(resource_type, document, body, settings, notes.append).document, notes
+
+
+def noted_in(filter_: str, *, lenient: bool = True) -> list[str]:
+    """Return what is noted of a filter."""
+    notes: list[str] = []
+    filters.parse_filter(filter_, USER, lenient=lenient, note=notes.append)
+    return notes
+
+
+# Those that only a stored resource, or a bulk request, can show.
+SHOWN_OVER_HTTP = {
+    Deviation.UNKNOWN_MEMBER_SKIPPED,
+    Deviation.RESTORE_INACTIVE,
+    Deviation.POST_WITHOUT_BULK_ID,
+}
+
+
+def test_every_deviation_has_a_test_of_its_name():
+    here = [deviation for deviation in Deviation if f"test_{deviation}" in globals()]
+
+    assert set(Deviation) == {*here, *SHOWN_OVER_HTTP}
 
 
 @pytest.mark.parametrize("text", ["False", "false", "FALSE"])
@@ -69,6 +91,15 @@ def test_complex_value_as_text():
     assert notes == ["complex_value_as_text"]
 
 
+def test_a_manager_without_characters_is_none():
+    document, _ = read(**{ENTERPRISE_URN: {"manager": {"value": "m-1"}, "department": "Ops"}})
+
+    changed, notes = change(document, {"op": "replace", "path": f"{ENTERPRISE_URN}:manager", "value": ""})
+
+    assert changed[ENTERPRISE_URN] == {"department": "Ops"}
+    assert notes == ["complex_value_as_text"]
+
+
 def test_manager_id():
     document, notes = read(**{ENTERPRISE_URN: {"manager": {"managerId": "m-1"}}})
 
@@ -93,15 +124,128 @@ def test_unknown_attribute_ignored():
 @pytest.mark.parametrize("op", ["Add", "REPLACE", "replace"])
 @pytest.mark.parametrize("settings", [INTEROP, STRICT])
 def test_lower_case_op(op, settings):
-    document, _ = change(read()[0], {"op": op, "path": "title", "value": "x"}, settings=settings)
+    document, notes = change(read()[0], {"op": op, "path": "title", "value": "x"}, settings=settings)
 
     assert document["title"] == "x"
+    assert notes == ([] if op == "replace" else ["lower_case_op"])
 
 
 def test_lower_case_members():
-    body = {"operations": [{"OP": "add", "Path": "title", "VALUE": "x"}]}
+    body = {"Schemas": [patch.PATCH_OP], "operations": [{"OP": "add", "Path": "title", "VALUE": "x"}]}
+    notes: list[str] = []
 
-    assert patch.apply(USER, read()[0], body, INTEROP, lambda _: None).document["title"] == "x"
+    patched = patch.apply(USER, read()[0], body, INTEROP, notes.append)
+
+    assert patched.document["title"] == "x"
+    assert set(notes) == {"lower_case_members"}
+
+
+def test_what_is_written_as_in_the_rfc_is_noted_nowhere():
+    whole = {"name": {"givenName": "Ada"}, "emails": [{"value": "a@b.c", "primary": True}]}
+    document, notes = read(**whole, **{ENTERPRISE_URN: {"manager": {"value": "m-1"}}})
+
+    _, more = change(
+        document,
+        {"op": "add", "path": f"{ENTERPRISE_URN}:department", "value": "Ops"},
+        {"op": "replace", "path": "emails[primary eq true].value", "value": "d@e.f"},
+        {"op": "remove", "path": "emails"},
+    )
+
+    assert notes == more == []
+    assert noted_in('emails[type eq "work"] and active eq true and title eq "5"') == []
+
+
+def test_value_as_object():
+    extension = Schema("urn:example:x", "X", "", (Attribute("tags", multi_valued=True),))
+    wide = with_extensions(USER, [extension])
+
+    document, notes = change(
+        read()[0], {"op": "Add", "path": "urn:example:x:tags", "value": [{"value": "a"}]}, resource_type=wide
+    )
+
+    assert document["urn:example:x"] == {"tags": ["a"]}
+    assert notes == ["lower_case_op", "value_as_object"]
+
+
+@pytest.mark.parametrize(
+    "schemas", [None, [], "x", ["urn:scim:schemas:core:1.0"], [USER_URN, "urn:scim:schemas:core:1.0"]]
+)
+def test_other_schemas(schemas):
+    assert "other_schemas" in read(schemas=schemas)[1]
+    assert read(schemas=schemas)[0]["schemas"][0] == USER_URN
+
+
+def test_a_patch_without_schemas_is_noted_too():
+    notes: list[str] = []
+
+    patch.apply(USER, read()[0], {"Operations": [{"op": "remove", "path": "title"}]}, INTEROP, notes.append)
+
+    assert notes == ["other_schemas"]
+
+
+def test_extension_attribute_without_urn():
+    document, notes = change(read()[0], {"op": "add", "path": "department", "value": "Ops"})
+
+    assert document[ENTERPRISE_URN] == {"department": "Ops"}
+    assert notes == ["extension_attribute_without_urn"]
+    assert noted_in('department eq "Ops"') == ["extension_attribute_without_urn"]
+
+
+def test_dot_behind_urn():
+    operation = {"op": "replace", "path": f"{ENTERPRISE_URN}.manager.value", "value": "m-1"}
+
+    document, notes = change(read()[0], operation)
+
+    assert document[ENTERPRISE_URN] == {"manager": {"value": "m-1"}}
+    assert notes == ["dot_behind_urn"]
+    assert noted_in(f'{ENTERPRISE_URN}.department eq "Ops"') == ["dot_behind_urn"]
+    with pytest.raises(InvalidRequest):
+        change(read()[0], operation, settings=STRICT)
+
+
+def test_a_urn_with_a_dot_in_it_is_a_urn():
+    long = Schema("urn:example:x.y", "Y", "", (Attribute("z"),))
+    wide = with_extensions(USER, [Schema("urn:example:x", "X", "", (Attribute("y"),)), long])
+
+    document, notes = change(
+        read()[0], {"op": "add", "path": "urn:example:x.y:z", "value": "1"}, resource_type=wide
+    )
+
+    assert document["urn:example:x.y"] == {"z": "1"}
+    assert notes == []
+
+
+def test_filter_of_single_value():
+    document, _ = read(**{ENTERPRISE_URN: {"manager": {"value": "m-1"}}})
+
+    changed, notes = change(document, {"op": "remove", "path": f'{ENTERPRISE_URN}:manager[value eq "m-1"]'})
+
+    assert ENTERPRISE_URN not in changed
+    assert notes == ["filter_of_single_value"]
+
+
+def test_remove_by_value_list():
+    document, _ = read(emails=[{"value": "a@b.c"}, {"value": "d@e.f"}])
+
+    changed, notes = change(document, {"op": "remove", "path": "emails", "value": [{"value": "a@b.c"}]})
+
+    assert changed["emails"] == [{"value": "d@e.f"}]
+    assert notes == ["remove_by_value_list"]
+
+
+@pytest.mark.parametrize("filter_", ["title eq boss", "employeeNumber eq 5", "active eq True"])
+def test_unquoted_text(filter_):
+    assert "unquoted_text" in noted_in(filter_)
+    with pytest.raises(InvalidRequest):
+        noted_in(filter_, lenient=False)
+
+
+def test_a_boolean_as_text_in_a_filter_is_noted_too():
+    assert noted_in('active eq "True"') == ["boolean_as_text"]
+
+
+def test_value_path_compared():
+    assert noted_in('emails[type eq "work"].value eq "a@b.c"') == ["value_path_compared"]
 
 
 @pytest.mark.parametrize("op", ["add", "replace"])
@@ -112,6 +256,14 @@ def test_value_made_from_filter(op):
 
     assert document["emails"] == [{"type": "work", "primary": True, "value": "a@b.c"}]
     assert notes == ["value_made_from_filter"]
+
+
+@pytest.mark.parametrize("path", ['emails[type eq "work"].value', 'emails[type eq "work"]'])
+def test_null_makes_no_value_from_a_filter(path):
+    document, notes = change(read()[0], {"op": "replace", "path": path, "value": None})
+
+    assert "emails" not in document
+    assert notes == []
 
 
 def test_no_value_is_made_from_a_filter_of_another_form():
@@ -164,11 +316,6 @@ def test_members_are_known_by_their_value_alone():
     assert [member["value"] for member in document["members"]] == ["m-1", "m-2"]
 
 
-@pytest.mark.parametrize("schemas", [None, [], ["urn:scim:schemas:core:1.0"], "x"])
-def test_old_and_missing_schemas_are_taken(schemas):
-    assert read(schemas=schemas)[0]["schemas"][0] == USER_URN
-
-
 @pytest.mark.parametrize(
     "body",
     [
@@ -178,11 +325,56 @@ def test_old_and_missing_schemas_are_taken(schemas):
         {"favouriteColour": "blue"},
         {"schemas": []},
         {"emails": [{"value": "a", "primary": True}, {"value": "b", "primary": True}]},
+        {ENTERPRISE_URN: {"manager": [{"value": "m-1"}]}},
+        {ENTERPRISE_URN: {"manager": {"managerId": "m-1"}}},
+        {ENTERPRISE_URN: {"manager": "m-1"}},
     ],
 )
 def test_a_strict_client_is_told_of_each(body):
     with pytest.raises(InvalidRequest):
         read(STRICT, **body)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "replace", "value": {"id": "x"}},
+        {"op": "add", "path": "department", "value": "Ops"},
+        {"op": "add", "path": f"{ENTERPRISE_URN}.department", "value": "Ops"},
+        {"op": "replace", "path": 'emails[type eq "home"].value', "value": "a@b.c"},
+        {"op": "remove", "path": 'emails[type eq "home"]'},
+        {"op": "remove", "path": f'{ENTERPRISE_URN}:manager[value eq "m-1"]'},
+        {"op": "remove", "path": "schemas"},
+    ],
+)
+def test_a_strict_client_is_told_of_each_in_a_patch(operation):
+    document, _ = read(**{ENTERPRISE_URN: {"manager": {"value": "m-1"}}})
+
+    with pytest.raises(InvalidRequest):
+        change(document, operation, settings=STRICT)
+
+
+def test_what_breaks_no_rule_is_taken_from_a_strict_client_too():
+    document, _ = read(emails=[{"value": "a@b.c"}, {"value": "d@e.f"}])
+
+    changed, notes = change(
+        document,
+        {"op": "Remove", "path": "EMAILS", "Value": [{"value": "a@b.c"}]},
+        {"op": "add", "path": 'phoneNumbers[type eq "work"].value', "value": "1"},
+        {"op": "replace", "value": {"schemas": [USER_URN]}},
+        settings=STRICT,
+    )
+
+    assert changed["emails"] == [{"value": "d@e.f"}]
+    assert changed["phoneNumbers"] == [{"type": "work", "value": "1"}]
+    assert {*notes, *noted_in('emails[type eq "work"].value eq "x"', lenient=False)} == {
+        Deviation.LOWER_CASE_OP,
+        Deviation.LOWER_CASE_MEMBERS,
+        Deviation.REMOVE_BY_VALUE_LIST,
+        Deviation.VALUE_MADE_FROM_FILTER,
+        Deviation.SCHEMAS_IGNORED,
+        Deviation.VALUE_PATH_COMPARED,
+    }
 
 
 def test_single_settings_can_be_set_otherwise():

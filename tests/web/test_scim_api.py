@@ -111,10 +111,47 @@ def test_the_answer_is_scim_json_unless_only_json_is_accepted(scim, user, accept
     assert scim.get("/Users/nobody", Accept=accept).content_type == expected
 
 
-def test_a_token_can_fix_the_media_type(caller, user):
-    client = caller("scim", client_settings={"force_media_type": "application/json"})
+def test_a_byte_order_mark_is_no_part_of_the_body(app, scim):
+    response = app.test_client().post(
+        "/scim/v2/Users",
+        data=b"\xef\xbb\xbf" + b'{"userName": "ada"}',
+        headers={"Authorization": f"Bearer {scim.token}"},
+    )
 
-    assert client.get("/Users").content_type == "application/json"
+    assert response.status_code == 201
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, identity"])
+def test_a_compressed_body_is_refused_with_what_to_do(scim, encoding):
+    response = scim.post("/Users", {"userName": "ada"}, Content_Encoding=encoding)
+
+    assert response.status_code == 415
+    assert body_of(response)["schemas"] == [ERROR]
+    assert "Content-Encoding" in body_of(response)["detail"]
+    assert response.headers["Accept-Encoding"] == "identity"
+    assert scim.post("/Users", {"userName": "ada"}, Content_Encoding="identity").status_code == 201
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/Users?",
+        "/Users?&",
+        "/Users/?&&count=1&",
+        "//Users",
+        "/users",
+        "/Users?startindex=1&COUNT=1",
+        "/Users?filter=userName+eq+%22ADA%22&",
+        "/Users?filter=userName%20eq%20%22ada%22&Excludedattributes=emails",
+        "/Users?FILTER=userName+eq+ada",
+        "/Users?unknown=1",
+    ],
+)
+def test_addresses_are_taken_as_clients_write_them(scim, user, address):
+    response = scim.get(address)
+
+    assert response.status_code == 200, response.text
+    assert [found["id"] for found in body_of(response)["Resources"]] == [user["id"]]
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,13 @@ class SecretSchema(TokenSchema):
     token = fields.String()
 
 
+class SettingField(fields.String):
+    """A value as the command line writes it; JSON's true and false are taken as well."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return str(value).lower() if isinstance(value, bool) else super()._deserialize(value, *args, **kwargs)
+
+
 class CreateTokenSchema(Schema):
     """``role`` and ``member_id`` are for the kind admin, ``profile`` and ``settings`` for the kind scim."""
 
@@ -52,7 +59,7 @@ class CreateTokenSchema(Schema):
         load_default=None, allow_none=True, validate=validate.OneOf(("interop", "strict"))
     )
     settings = fields.Dict(
-        keys=fields.String(), values=fields.String(), load_default=dict, data_key="settings"
+        keys=fields.String(), values=SettingField(), load_default=dict, data_key="settings"
     )
 
 
