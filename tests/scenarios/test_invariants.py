@@ -12,28 +12,25 @@ GROUPS = {"eng": "premium", "staff": "standard"}
 
 names = st.sampled_from(NAMES)
 groups = st.sampled_from(sorted(GROUPS))
-happenings = st.lists(
-    st.one_of(
-        st.tuples(st.just("push"), names),
-        st.tuples(st.just("remove"), names),
-        st.tuples(st.just("deactivate"), names),
-        st.tuples(st.just("activate"), names),
-        st.tuples(st.just("join"), groups, names),
-        st.tuples(st.just("leave"), groups, names),
-        st.tuples(st.just("override"), names, st.sampled_from(["premium", "standard", "unassigned"])),
-        st.tuples(st.just("clear"), names),
-        st.tuples(st.just("swap"), names, names),
-        st.tuples(st.just("invite"), names),
-        st.tuples(st.just("log in"), names, groups),
-        st.tuples(st.just("upgrade"), names),
-        st.tuples(st.just("buy"), st.sampled_from(["premium", "standard"])),
-        st.tuples(st.just("reduce"), st.sampled_from(["premium", "standard"])),
-        st.tuples(st.just("reprocess")),
-        st.tuples(st.just("wait"), st.sampled_from(["1", "30"])),
-    ),
-    min_size=5,
-    max_size=30,
+happening = st.one_of(
+    st.tuples(st.just("push"), names),
+    st.tuples(st.just("remove"), names),
+    st.tuples(st.just("deactivate"), names),
+    st.tuples(st.just("activate"), names),
+    st.tuples(st.just("join"), groups, names),
+    st.tuples(st.just("leave"), groups, names),
+    st.tuples(st.just("override"), names, st.sampled_from(["premium", "standard", "unassigned"])),
+    st.tuples(st.just("clear"), names),
+    st.tuples(st.just("swap"), names, names),
+    st.tuples(st.just("invite"), names),
+    st.tuples(st.just("log in"), names, groups),
+    st.tuples(st.just("upgrade"), names),
+    st.tuples(st.just("buy"), st.sampled_from(["premium", "standard"])),
+    st.tuples(st.just("reduce"), st.sampled_from(["premium", "standard"])),
+    st.tuples(st.just("reprocess")),
+    st.tuples(st.just("wait"), st.sampled_from(["1", "30"])),
 )
+happenings = st.lists(happening, min_size=5, max_size=30)
 seats = st.tuples(st.integers(0, 3), st.integers(0, 3))
 policies = st.fixed_dictionaries(
     {
