@@ -106,7 +106,9 @@ def json_body(limit: int | None = None) -> Json:
         raise UnsupportedMediaType(f"Send {SCIM_JSON} or {PLAIN_JSON}.")
     data = request.get_data(cache=False)
     if limit is not None and len(data) > limit:
-        raise PayloadTooLarge(f"The size of the request exceeds the maxPayloadSize ({limit}).", limit=limit)
+        raise PayloadTooLarge(
+            f"The size of the bulk operation exceeds the maxPayloadSize ({limit}).", limit=limit
+        )
     return json_text.load_object(data)
 
 
