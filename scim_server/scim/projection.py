@@ -124,20 +124,16 @@ def of(
     Names that the resource type does not define are left out of account; where both
     parameters are given, ``attributes`` decides.
     """
-    return _of(
-        resource_type,
-        None if attributes is None else tuple(attributes),
-        () if excluded is None else tuple(excluded),
-    )
+    if attributes is not None:
+        return Projection(resource_type, _keys(resource_type, attributes), frozenset())
+    if excluded is not None:
+        return Projection(resource_type, None, _keys(resource_type, excluded))
+    return _whole(resource_type)
 
 
 @lru_cache(maxsize=1024)
-def _of(
-    resource_type: ResourceType, attributes: tuple[str, ...] | None, excluded: tuple[str, ...]
-) -> Projection:
-    if attributes is not None:
-        return Projection(resource_type, _keys(resource_type, attributes), frozenset())
-    return Projection(resource_type, None, _keys(resource_type, excluded))
+def _whole(resource_type: ResourceType) -> Projection:
+    return Projection(resource_type, None, frozenset())
 
 
 def _keys(resource_type: ResourceType, names: Sequence[str]) -> frozenset[str]:

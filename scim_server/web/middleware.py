@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import IO, Any
 
-from scim_server.errors import InvalidSyntax, PayloadTooLarge
+from scim_server.errors import InvalidSyntax, InvalidVers, PayloadTooLarge
 from scim_server.ids import new_id
 
 Environ = dict[str, Any]
@@ -36,6 +36,7 @@ SECURITY_HEADERS = (
 )
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:=+/-]{1,128}", re.ASCII)
+_OTHER_VERSION = re.compile(r"/+scim/+(v(?!2(?:/|\Z))\d[\w.]*)(?:/|\Z)", re.ASCII)
 _SLASHES = re.compile(r"/{2,}")
 # What a server sets for every request; anything else may have come from the environment of the process.
 _OF_THE_REQUEST = frozenset(
@@ -145,6 +146,8 @@ def refusal_of(environ: Environ, bounds: Bounds) -> Exception | None:
         return HeadersTooLarge(f"The headers are larger than {bounds.headers} bytes.")
     if "\0" in path or "%00" in query:
         return InvalidSyntax("The address has a NUL character in it.")
+    if version := _OTHER_VERSION.match(path):
+        return InvalidVers(f"SCIM {version[1][:20]} is not spoken here; addresses begin with /scim/v2.")
     return _refusal_of_length(environ, bounds)
 
 

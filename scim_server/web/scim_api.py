@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response
+from werkzeug.exceptions import MethodNotAllowed
 
 from scim_server.call import Call
 from scim_server.errors import NotSupported
@@ -64,6 +65,10 @@ class Endpoint:
     def search_by_post(self) -> Response:
         return _search(_posted_query((self.type,)))
 
+    def refuse_search(self) -> Response:
+        """``.search`` is searched by POST; without this, it would pass for the id of a resource."""
+        raise MethodNotAllowed(("POST",))
+
     def read(self, resource_id: str) -> Response:
         projection = projection_of(self.type)
         return unless_known(
@@ -97,6 +102,7 @@ _ROUTES: tuple[tuple[str, str, str], ...] = (
     ("create", "POST", ""),
     ("search", "GET", ""),
     ("search_by_post", "POST", "/.search"),
+    *(("refuse_search", method, "/.search") for method in ("GET", "PUT", "PATCH", "DELETE")),
     ("read", "GET", "/<resource_id>"),
     ("replace", "PUT", "/<resource_id>"),
     ("patch", "PATCH", "/<resource_id>"),

@@ -71,7 +71,7 @@ def test_a_user_s_tag_moves_with_their_groups_and_their_seat(acme):
     assert len(set(tags)) == 3
 
 
-@pytest.mark.parametrize("form", ["{0}", '"x", {0}', "*", "{1}"])
+@pytest.mark.parametrize("form", ["{0}", '"x", {0}', "*", "{1}", ', "x",, {0} ,'])
 def test_if_match_lets_the_present_version_through(acme, form):
     present = tag(acme)
 

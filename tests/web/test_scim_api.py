@@ -222,6 +222,38 @@ def test_a_search_by_post_finds_what_the_query_finds(scim, user):
     assert body_of(scim.post("/.search", request))["totalResults"] == 2
 
 
+@pytest.mark.parametrize("names", [["userName", "title"], "userName,title", ["username, TITLE"]])
+def test_a_search_request_names_attributes_as_a_list_or_as_a_query_does(scim, user, names):
+    scim.patch(f"/Users/{user['id']}", {"op": "add", "path": "title", "value": "x"})
+
+    [found] = body_of(scim.post("/Users/.search", {"attributes": names}))["Resources"]
+
+    assert found.keys() == {"schemas", "id", "userName", "title"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "scim_type"),
+    [
+        ({"attributes": [7]}, "invalidSyntax"),
+        ({"startIndex": "first"}, "invalidSyntax"),
+        ({"SORTORDER": 7}, "invalidSyntax"),
+        ({"count": "many"}, "invalidSyntax"),
+        ({"count": "many", "cursor": ""}, "invalidCount"),
+        ({"count": 100_000, "cursor": ""}, "invalidCount"),
+        ({"cursor": 7}, "invalidCursor"),
+        ({"cursor": "forged"}, "invalidCursor"),
+        ({"filter": "userName"}, "invalidFilter"),
+        ({"sortBy": "nosuch"}, "invalidValue"),
+        ({"sortOrder": "sideways"}, "invalidValue"),
+    ],
+)
+def test_a_search_request_that_makes_no_sense_is_refused(scim, request_, scim_type):
+    response = scim.post("/Users/.search", request_)
+
+    assert response.status_code == 400
+    assert body_of(response)["scimType"] == scim_type
+
+
 def test_the_root_lists_all_types(scim, user):
     scim.post("/Groups", {"displayName": "eng"})
 
@@ -267,6 +299,10 @@ def test_me_is_the_person_whom_the_token_stands_for(caller, user):
         ("DELETE", "/Users", {"GET", "POST"}),
         ("POST", "/Users/x", {"GET", "PUT", "PATCH", "DELETE"}),
         ("GET", "/.search", {"POST"}),
+        ("GET", "/Users/.search", {"POST"}),
+        ("PUT", "/Groups/.search/", {"POST"}),
+        ("DELETE", "", {"GET"}),
+        ("GET", "/Bulk", {"POST"}),
         ("POST", "/Schemas", {"GET"}),
     ],
 )
@@ -276,6 +312,18 @@ def test_a_method_that_an_address_does_not_take(scim, method, path, allowed):
     assert response.status_code == 405
     assert {name.strip() for name in response.headers["Allow"].split(",")} - {"HEAD", "OPTIONS"} == allowed
     assert body_of(response)["schemas"] == [ERROR]
+
+
+@pytest.mark.parametrize("version", ["v1", "v1.1", "v2.0", "v3", "v22"])
+def test_another_version_of_the_protocol_is_refused(app, scim, version):
+    """RFC 7644 §3.13."""
+    for path in ("", "/Users", "/Users/x"):
+        response = app.test_client().get(
+            f"/scim/{version}{path}", headers={"Authorization": f"Bearer {scim.token}"}
+        )
+
+        assert response.status_code == 400
+        assert body_of(response)["scimType"] == "invalidVers"
 
 
 def test_an_unknown_address_is_a_scim_error(scim):
