@@ -104,6 +104,44 @@ def test_a_cursor_neither_skips_nor_repeats_while_others_write(acme):
     assert "nextCursor" not in third
 
 
+@pytest.mark.parametrize("path", ["/Users", ""])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "sortBy=title",
+        "sortBy=title&sortOrder=descending",
+        "sortBy=userName&filter=id%20pr",
+        "sortBy=emails&sortOrder=descending",
+        "sortBy=meta.created",
+        "sortBy=displayName",
+    ],
+)
+def test_whoever_is_there_all_the_time_is_met_once_whatever_others_write(world, path, query):
+    acme = world()
+    staying = [f"u{number:02}" for number in range(10)]
+    for number, name in enumerate(staying):
+        title = {"title": "abc"[number % 3]} if number % 4 else {}
+        acme.push(name, emails=[{"value": f"{number % 5}@example.com"}], **title)
+        acme.push(f"leaver{number}", title="b")
+    if path == "":
+        acme.group("a group", "u01")
+    met, cursor, page = [], "", 0
+
+    while cursor is not None:
+        answer = acme.scim.get(f"{path}?cursor={cursor}&count=3&{query}")
+        assert answer["totalResults"] == len(acme.ids)
+        met += names(answer)
+        cursor = answer.get("nextCursor")
+        acme.scim.delete(f"/Users/{acme.ids.pop(f'leaver{page}')}")
+        acme.push(f"newcomer{page}", title="a")
+        acme.patch_user("u01", {"op": "replace", "path": "nickName", "value": str(page)})
+        page += 1
+
+    assert sorted(name for name in met if name in staying) == staying
+    assert len(met) == len(set(met))
+
+
 def test_a_cursor_belongs_to_its_organization_query_and_page_size(acme, world, clock):
     cursor = acme.scim.get("/Users?cursor=&count=2")["nextCursor"]
     other = world()
