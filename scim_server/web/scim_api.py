@@ -30,6 +30,7 @@ from scim_server.web.http import (
     unless_known,
 )
 from scim_server.web.parameters import asks_for_attributes, is_descending, projection_of, query_of
+from scim_server.web.scim_discovery import capabilities
 
 scim_api = Blueprint("scim", __name__, url_prefix="/scim/v2")
 
@@ -170,8 +171,8 @@ def _all_types() -> tuple[ResourceType, ...]:
 
 
 def _search(query: Query) -> Response:
-    config = services().config
-    limits = Limits(config.default_page_size, config.max_page_size, config.cursor_seconds)
+    promised = capabilities(services().config)
+    limits = Limits(promised.default_page, promised.max_results, promised.cursor_seconds)
     return scim_response(look(queries.search, query, limits))
 
 

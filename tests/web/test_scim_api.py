@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.web.conftest import Caller
+
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
@@ -258,6 +260,23 @@ def test_the_root_lists_all_types(scim, user):
     scim.post("/Groups", {"displayName": "eng"})
 
     assert body_of(scim.get(""))["totalResults"] == 2
+
+
+@pytest.mark.parametrize(("usual", "most"), [(3, 2), (1, 2)])
+def test_pages_are_as_large_as_promised(make_app, make_token, usual, most):
+    app = make_app(default_page_size=usual, max_page_size=most)
+    scim = Caller(app, make_token("scim"), "/scim/v2")
+    for name in ("ada", "ben", "cy"):
+        scim.post("/Users", {"userName": name})
+    config = body_of(scim.get("/ServiceProviderConfig"))
+
+    def size(query):
+        return len(body_of(scim.get(f"/Users?{query}"))["Resources"])
+
+    assert size("") == size("cursor=") == config["pagination"]["defaultPageSize"] == min(usual, most)
+    assert size("count=3") == config["filter"]["maxResults"] == config["pagination"]["maxPageSize"] == most
+    assert scim.get(f"/Users?cursor=&count={most}").status_code == 200
+    assert body_of(scim.get(f"/Users?cursor=&count={most + 1}"))["scimType"] == "invalidCount"
 
 
 def test_a_cursor_leads_through_a_list(scim):
