@@ -333,6 +333,19 @@ def test_a_method_that_an_address_does_not_take(scim, method, path, allowed):
     assert body_of(response)["schemas"] == [ERROR]
 
 
+@pytest.mark.parametrize(
+    "path", ["", "/Users", "/Users/{id}", "/Groups", "/Schemas", "/ServiceProviderConfig"]
+)
+def test_head_answers_as_get_does_without_a_body(scim, user, path):
+    path = path.format(id=user["id"])
+
+    head, get = scim.request("HEAD", path), scim.get(path)
+
+    assert (head.status_code, head.data) == (200, b"")
+    compared = ("Content-Type", "Content-Length", "ETag", "Location")
+    assert [head.headers.get(name) for name in compared] == [get.headers.get(name) for name in compared]
+
+
 @pytest.mark.parametrize("version", ["v1", "v1.1", "v2.0", "v3", "v22"])
 def test_another_version_of_the_protocol_is_refused(app, scim, version):
     """RFC 7644 §3.13."""
