@@ -18,6 +18,7 @@ happenings = st.lists(
         st.tuples(st.just("dissolve"), groups),
         st.tuples(st.just("nest"), groups, groups),
         st.tuples(st.just("in bulk"), names, groups),
+        st.tuples(st.just("log in without groups"), names),
         st.tuples(st.just("accept"), names),
         st.tuples(st.just("uninvite"), names),
         st.tuples(st.just("map"), st.sampled_from(["on", "off"])),
@@ -40,6 +41,8 @@ def happen(acme: Any, clock: Any, what: str, *about: str) -> None:
         [created, *_] = acme.scim.post("/Bulk", {"Operations": in_bulk(acme, *about)})["Operations"]
         if created["status"] == "201":
             acme.ids[about[0]] = created["location"].rpartition("/")[2]
+    elif what == "log in without groups":
+        acme.login(about[0], [])
     elif what == "accept":
         acme.owner.request("POST", f"/members/{acme.ids.get(about[0])}/accept")
     elif what == "uninvite":
