@@ -235,6 +235,7 @@ def test_an_operation_that_cannot_be_is_refused_alone(bulk, operation, status):
 
     assert result["status"] == status
     assert result["response"]["status"] == status
+    assert ("and no other method" in result["response"]["detail"]) == (status == "405")
 
 
 @pytest.mark.parametrize(
