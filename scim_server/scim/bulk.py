@@ -120,7 +120,7 @@ class Agenda:
             index = next(i for i, each in enumerate(self._pending) if each.method == "POST")
         operation = self._pending.pop(index)
         if operation.completes:
-            self._incomplete.remove(operation.bulk_id)
+            self._incomplete.discard(operation.bulk_id)
         elif operation.method == "POST":
             self._coming.discard(operation.bulk_id)
         return operation, waits

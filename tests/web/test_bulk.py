@@ -92,6 +92,21 @@ def test_circular_references_are_resolved(scim, bulk):
     assert results[0]["version"] == a["meta"]["version"]
 
 
+def test_those_without_a_bulk_id_may_refer_to_a_circle(scim, bulk):
+    results = bulk(
+        post(None, GROUPS, displayName="C", members=[{"value": "bulkId:a"}]),
+        post(None, GROUPS, displayName="D", members=[{"value": "bulkId:b"}]),
+        post("a", GROUPS, displayName="A", members=[{"value": "bulkId:b"}]),
+        post("b", GROUPS, displayName="B", members=[{"value": "bulkId:a"}]),
+    )
+
+    groups = [
+        body_of(scim.get(result["location"].removeprefix("http://localhost/scim/v2"))) for result in results
+    ]
+    ids = [group["id"] for group in groups]
+    assert [group["members"][0]["value"] for group in groups] == [ids[2], ids[3], ids[3], ids[2]]
+
+
 def test_what_could_not_be_completed_is_no_success(bulk, user):
     results = bulk(
         post("a", GROUPS, displayName="A", members=[{"value": "bulkId:b"}]),
