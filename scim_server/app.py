@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from flask import Flask, current_app, request
+from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from scim_server.config import Config
@@ -16,12 +16,13 @@ from scim_server.observability import Metrics, make_log
 from scim_server.scim.values import whole_milliseconds
 from scim_server.store import schema
 from scim_server.store.database import Database
-from scim_server.web import authentication, error_handlers, http
+from scim_server.web import error_handlers
 from scim_server.web.access_log import AccessLog
 from scim_server.web.admin import api
+from scim_server.web.application import Application
 from scim_server.web.bulk import bulk
 from scim_server.web.health import health
-from scim_server.web.http import OrjsonProvider, Services
+from scim_server.web.http import Services
 from scim_server.web.login_hooks import login_hooks
 from scim_server.web.middleware import REQUEST_ID, Bounds, Environ, FrontDoor, Wsgi
 from scim_server.web.scim_api import scim_api
@@ -67,32 +68,15 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Application(Flask):
-    """Flask without coroutines, so that it need not look for them in every function of every request."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        return func
-
-
 def _assemble(services: Services) -> Flask:
-    app = Application("scim_server", static_folder=None, template_folder=None)
-    app.json = OrjsonProvider(app)
-    app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False  # the front door has merged them, without a redirect
-    http.provide(app.extensions, services)
+    access_log = AccessLog(services.log, services.metrics)
+    app = Application(services, access_log)
     for blueprint in (scim_api, discovery, bulk, login_hooks, health):
         app.register_blueprint(blueprint)
     api.register(app, version("scim-seats"))
-    access_log = AccessLog(services.log, services.metrics)
     error_handlers.register(app, services.log)
-    app.before_request(_authenticate)
-    app.after_request(access_log.finish)
     _put_the_front_door_before(app, services, access_log)
     return app
-
-
-def _authenticate() -> None:
-    authentication.authenticate(current_app.view_functions.get(request.endpoint or ""))
 
 
 def _put_the_front_door_before(app: Flask, services: Services, access_log: AccessLog) -> None:

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
+from dataclasses import asdict
 
 from flask import Flask
 
 from scim_server.app import create_app
+from scim_server.config import Config
 from scim_server.errors import Unavailable
 from scim_server.operations import due
 from scim_server.web.http import Services
 
+# By the driver of PostgreSQL at every connection, by the metrics, and by the C library.
+_STILL_READ = ("PG", "HOME", "PROMETHEUS_", "TZ", "LC_", "LANG", "TMPDIR")
+
 
 def create_served_app() -> Flask:
     """Return the application of a worker process, with the thread that keeps its organizations up to date."""
-    app = create_app()
+    config = Config.from_environment()
+    _forget_the_environment()
+    app = create_app(asdict(config))
     services: Services = app.extensions["scim_seats"]
     if services.config.due_seconds:
         threading.Thread(target=_keep_up, args=[services], name="due", daemon=True).start()
     return app
+
+
+def _forget_the_environment() -> None:
+    """The web server hands the environment of the process to every request; what it has is read by now."""
+    for name in [name for name in os.environ if not name.startswith(_STILL_READ)]:
+        del os.environ[name]
 
 
 def _keep_up(services: Services) -> None:

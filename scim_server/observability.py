@@ -31,6 +31,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._found: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._requests = Counter(
             "scim_requests", "Requests answered.", ("method", "route", "status"), registry=self._registry
         )
@@ -52,11 +53,19 @@ class Metrics:
         self, method: str, route: str, status: int, seconds: float, notes: Iterable[str], token: str | None
     ) -> None:
         """Count one request. ``route`` is the template of the URL, which bounds the number of series."""
-        method = method if method in _METHODS else "OTHER"
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(method, route).observe(seconds)
+        requests, times = self._series(method if method in _METHODS else "OTHER", route, status)
+        requests.inc()
+        times.observe(seconds)
         for deviation in set(notes):
             self._deviations.labels(deviation, token or "").inc()
+
+    def _series(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        key = method, route, status
+        found = self._found.get(key)
+        if found is None:
+            found = self._requests.labels(method, route, str(status)), self._seconds.labels(method, route)
+            self._found[key] = found
+        return found
 
     def text(self) -> bytes:
         """Return the metrics as Prometheus reads them."""
@@ -70,8 +79,8 @@ class Metrics:
 class _StandardError:
     """Writes log lines to whatever standard error is at that moment."""
 
-    def msg(self, line: bytes) -> None:
-        sys.stderr.write(line.decode() + "\n")
+    def msg(self, line: str) -> None:
+        sys.stderr.write(line)
 
     debug = info = warning = error = critical = msg
 
@@ -81,15 +90,14 @@ def make_log(level: str = "info") -> FilteringBoundLogger:
     log: FilteringBoundLogger = structlog.wrap_logger(
         _StandardError(),
         processors=[
-            structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            _as_json,
+            _as_line,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level.lower()]),
         cache_logger_on_first_use=True,
     )
-    return log
+    return log.bind()  # which spares every line that it is made anew
 
 
 _LEVELS = {
@@ -101,5 +109,9 @@ _LEVELS = {
 }
 
 
-def _as_json(_logger: Any, _method: str, event: structlog.typing.EventDict) -> bytes:
-    return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS)
+def _as_line(_logger: Any, method: str, event: structlog.typing.EventDict) -> str:
+    event["level"] = method
+    return orjson.dumps(event, default=repr, option=_LINE).decode()
+
+
+_LINE = orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE

@@ -7,7 +7,10 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
 
 from scim_server.call import Call, Channel
 from scim_server.errors import Forbidden, InvalidSetting, NotFound, Unauthenticated
@@ -32,12 +35,8 @@ _USE_IS_RECORDED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
-    """What a valid token opens.
-
-    ``use_is_stale``: the last use on record is worth bringing up to date. ``something_is_due``:
-    for the organization (``operations.due``), before it is told how things stand.
-    """
+class Grant:
+    """What a token opens as long as it holds."""
 
     organization_id: str
     token_id: str
@@ -48,8 +47,6 @@ class Credential:
     user_type: ResourceType
     group_type: ResourceType
     secret: bytes
-    use_is_stale: bool
-    something_is_due: bool
 
     @property
     def actor(self) -> str:
@@ -57,8 +54,20 @@ class Credential:
         return f"member:{self.member_id}" if self.member_id else f"token:{self.token_id}"
 
 
+class Credential(NamedTuple):
+    """A token that holds at this moment.
+
+    ``use_is_stale``: the last use on record is worth bringing up to date. ``something_is_due``:
+    for the organization (``operations.due``), before it is told how things stand.
+    """
+
+    grant: Grant
+    use_is_stale: bool
+    something_is_due: bool
+
+
 def authenticate(tx: Transaction, token: str, at: datetime) -> Credential:
-    """Return what a token opens. Raises Unauthenticated, without a word on why.
+    """Return what a token opens. Raises Unauthenticated, without a word on why. A single look-up.
 
     Tokens are 256 random bits, so a fast hash is enough, and looking the hash up in an
     index tells nothing of the token through time.
@@ -66,9 +75,19 @@ def authenticate(tx: Transaction, token: str, at: datetime) -> Credential:
     record = store.find(tx, _hash(token))
     if record is None or not _holds(record, at):
         raise Unauthenticated("The bearer token is missing, unknown, expired or revoked.")
+    return Credential(
+        _grant_of(record),
+        use_is_stale=record.last_used_at is None or at - record.last_used_at >= _USE_IS_RECORDED_EVERY,
+        something_is_due=record.next_due_at <= at,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _grant_of(record: TokenRecord) -> Grant:
+    """Return what a record says. It has been read just now, and is all that the answer depends on."""
     client = _client_of(record)
     user_type, group_type = extensions.resource_types(record.extensions, client.seat_extension)
-    return Credential(
+    return Grant(
         organization_id=record.organization_id,
         token_id=record.id,
         kind=record.kind,
@@ -78,14 +97,12 @@ def authenticate(tx: Transaction, token: str, at: datetime) -> Credential:
         user_type=user_type,
         group_type=group_type,
         secret=bytes.fromhex(record.secret),
-        use_is_stale=record.last_used_at is None or at - record.last_used_at >= _USE_IS_RECORDED_EVERY,
-        something_is_due=record.next_due_at <= at,
     )
 
 
-def record_use(tx: Transaction, credential: Credential, at: datetime) -> None:
+def record_use(tx: Transaction, grant: Grant, at: datetime) -> None:
     """Remember that the token was used."""
-    store.record_use(tx, credential.organization_id, credential.token_id, at)
+    store.record_use(tx, grant.organization_id, grant.token_id, at)
 
 
 def create_token(
@@ -154,7 +171,9 @@ def _create_token(
         "member_id": member_id,
         "name": name,
         "token_hash": _hash(token),
-        "client_settings": {"profile": profile or "interop", "set": dict(client_settings)},
+        "client_settings": orjson.dumps(
+            {"profile": profile or "interop", "set": dict(client_settings)}
+        ).decode(),
         "created_at": call.at,
         "expires_at": expires_at,
     }
@@ -225,19 +244,7 @@ def _refuse_more_than_the_caller(call: Call, role: str | None) -> None:
 
 
 def _shown(record: TokenRecord) -> dict[str, Any]:
-    return {
-        "id": record.id,
-        "kind": record.kind,
-        "role": record.role,
-        "member_id": record.member_id,
-        "name": record.name,
-        "profile": record.client_settings["profile"],
-        "settings": record.client_settings["set"],
-        "created_at": record.created_at,
-        "expires_at": record.expires_at,
-        "revoked_at": record.revoked_at,
-        "last_used_at": record.last_used_at,
-    }
+    return _described(record._asdict())
 
 
 def _checked_role(kind: str, role: str | None, member_id: str | None) -> str | None:
@@ -259,18 +266,19 @@ def _holds(record: TokenRecord, at: datetime) -> bool:
 
 
 def _client_of(record: TokenRecord) -> ClientSettings:
-    return dialects.settings_from(record.client_settings["profile"], record.client_settings["set"])
+    chosen = orjson.loads(record.client_settings)
+    return dialects.settings_from(chosen["profile"], chosen["set"])
 
 
 def _described(row: Mapping[str, Any]) -> dict[str, Any]:
     kept = ("id", "kind", "role", "member_id", "name", "created_at", "expires_at")
-    settings = row["client_settings"]
+    chosen = orjson.loads(row["client_settings"])
     return {
         **{key: row[key] for key in kept},
-        "profile": settings["profile"],
-        "settings": settings["set"],
-        "revoked_at": None,
-        "last_used_at": None,
+        "profile": chosen["profile"],
+        "settings": chosen["set"],
+        "revoked_at": row.get("revoked_at"),
+        "last_used_at": row.get("last_used_at"),
     }
 
 

@@ -61,7 +61,7 @@ def _first_login(tx: Transaction, call: Call, situation: Situation, body: Json) 
         call.note,
     )
     try:
-        with tx.begin_nested():
+        with tx.savepoint():
             record = users.add(
                 tx,
                 call,

@@ -12,7 +12,7 @@ import orjson
 
 from scim_server.call import Call
 from scim_server.errors import InvalidCount, InvalidPath, InvalidValue
-from scim_server.operations import groups, representation, users
+from scim_server.operations import groups, representation
 from scim_server.operations.representation import Rendered
 from scim_server.scim import cursors, filters, paths, projection
 from scim_server.scim.attributes import ResourceType, Returned
@@ -73,17 +73,33 @@ def get(
     if_none_match: Tags | None,
 ) -> Rendered:
     """Return a resource; without a body where If-None-Match names its version (RFC 7644 §3.14)."""
-    record: Record
     if resource_type.name == "User":
-        record = user_store.get(tx, call.organization_id, resource_id)
-    else:
-        record = group_store.get(tx, call.organization_id, resource_id)
-    require_match(if_match, record.version)
-    if if_none_match is not None and if_none_match.include(record.version):
+        return _get_user(tx, call, resource_id, projection, if_match, if_none_match)
+    record = group_store.get(tx, call.organization_id, resource_id)
+    if _is_known(record.version, if_match, if_none_match):
         return representation.rendered(call, resource_type, record, None)
-    if isinstance(record, UserRecord):
-        return users.render(tx, call, record, projection)
     return groups.render(tx, call, record, projection)
+
+
+def _get_user(
+    tx: Transaction,
+    call: Call,
+    user_id: str,
+    projection: Projection,
+    if_match: Tags | None,
+    if_none_match: Tags | None,
+) -> Rendered:
+    record, references = user_store.get_with_groups(tx, call.organization_id, user_id)
+    if _is_known(record.version, if_match, if_none_match):
+        return representation.rendered(call, call.user_type, record, None)
+    body = representation.user(call, record, references, projection)
+    return representation.rendered(call, call.user_type, record, body)
+
+
+def _is_known(version: int, if_match: Tags | None, if_none_match: Tags | None) -> bool:
+    """Whether the client has this version already. Raises VersionMismatch where it wants another."""
+    require_match(if_match, version)
+    return if_none_match is not None and if_none_match.include(version)
 
 
 def search(tx: Transaction, call: Call, query: Query, limits: Limits) -> bytes:

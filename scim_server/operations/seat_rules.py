@@ -211,17 +211,17 @@ def _change_mapping(
     dry_run: bool,
 ) -> dict[str, Any]:
     """Write the mapping, ask the policy about the group's members, and keep both unless it is a dry run."""
-    undo = tx.begin_nested()
-    _write(tx, call, group_id, after)
-    ids = [member.member_id for member in groups.members(tx, call.organization_id, group_id)]
-    concerned = (
-        seat_store.members(tx, call.organization_id, ids, with_mappings=True) if situation.maps_groups else []
-    )
-    decision = seats.decide(tx, call, situation, concerned)
+    with tx.savepoint(keeps=not dry_run):
+        _write(tx, call, group_id, after)
+        ids = [member.member_id for member in groups.members(tx, call.organization_id, group_id)]
+        concerned = (
+            seat_store.members(tx, call.organization_id, ids, with_mappings=True)
+            if situation.maps_groups
+            else []
+        )
+        decision = seats.decide(tx, call, situation, concerned)
     if dry_run:
-        undo.rollback()
         return {"changes": seats.changes_shown(decision.outcome)}
-    undo.commit()
     if before != after:
         seat_store.touch_organization(tx, call.organization_id)
     event = MappingSet(group_id, _mapping_or_none(before), _mapping_or_none(after))

@@ -64,7 +64,7 @@ def import_rows(tx: Transaction, call: Call, rows: Sequence[Row]) -> list[Result
 
 def _import(tx: Transaction, call: Call, row: Row) -> Result:
     try:
-        with tx.begin_nested():
+        with tx.savepoint():
             return Result(row.line, _create(tx, call, row))
     except ScimSeatsError as error:
         return Result(row.line, "refused", error.detail)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from scim2_filter_parser import ast
@@ -135,6 +136,12 @@ def parse_filter(
     filter on what is never returned, because ``sensitive`` is kept for what a URI discloses
     (RFC 7644 §3.12, §7.5.2) and a search by POST has none.
     """
+    return _from_template(text, resource_type, lenient, limits) or _parsed(
+        text, resource_type, lenient, limits
+    )
+
+
+def _parsed(text: str, resource_type: ResourceType, lenient: bool, limits: Limits) -> Expression:
     expression = _Typing(resource_type, lenient=lenient).expression(
         _syntax_tree(text, lenient=lenient, limits=limits)
     )
@@ -180,6 +187,58 @@ def parse_path(
     if path is None:
         raise InvalidPath(f"{shortened(text)} is a filter, not a path.")
     return _Typing(resource_type, lenient=lenient).patch_path(path)
+
+
+# -- templates: clients ask the same question again and again, about somebody else each time
+
+_BLANK = "\ue000"  # begins a text that stands for another; no filter that has it is cut up
+
+
+def _from_template(
+    text: str, resource_type: ResourceType, lenient: bool, limits: Limits
+) -> Expression | None:
+    """Parse a filter by what is known of its like; None where it has to be read for itself.
+
+    Of texts in quotes only the value matters, as long as they are compared as text: they are cut
+    out, what is left is parsed once, and the texts are put back where they were.
+    """
+    if len(text) > limits.length or "\\" in text or _BLANK in text or _UNUSABLE.search(text):
+        return None
+    texts: list[str] = []
+
+    def cut(string: re.Match[str]) -> str:
+        texts.append(string[0][1:-1])
+        return f'"{_BLANK}{len(texts) - 1}"'
+
+    template = _template(_STRING.sub(cut, text), resource_type, lenient, limits)
+    return None if template is None else _filled(template, texts)
+
+
+@lru_cache(maxsize=512)
+def _template(text: str, resource_type: ResourceType, lenient: bool, limits: Limits) -> Expression | None:
+    try:
+        return _parsed(text, resource_type, lenient, limits)
+    except (
+        InvalidFilter
+    ):  # a text that must be a date, a boolean; or it is wrong, and told so with its own words
+        return None
+
+
+def _filled(template: Expression, texts: Sequence[str]) -> Expression:
+    match template:
+        case Comparison(path=path, operator=operator, written=str() as blank) if blank[:1] == _BLANK:
+            text = texts[int(blank[1:])]
+            return Comparison(path, operator, _compared(path, text), text)
+        case And(terms):
+            return And(tuple(_filled(term, texts) for term in terms))
+        case Or(terms):
+            return Or(tuple(_filled(term, texts) for term in terms))
+        case Not(term):
+            return Not(_filled(term, texts))
+        case ValuePath(path, inner):
+            return ValuePath(path, _filled(inner, texts))
+        case _:
+            return template
 
 
 def shape_and_values(expression: Expression) -> tuple[Hashable, list[Literal]]:

@@ -1,7 +1,8 @@
-"""One bound parameter that stands for any number of ids, on both databases.
+"""Many values in one, on both databases.
 
 ``among(column, "ids")`` is a condition whose SQL text never depends on how many ids
-there are, so that the statement is built, compiled and prepared once.
+there are, so that the statement is built, compiled and prepared once. ``pairs_text(a, b)``
+gathers two columns of many rows into one JSON text.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from sqlalchemy import Dialect, Text, TypeDecorator, bindparam
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import Boolean, TypeEngine
 
@@ -61,3 +63,23 @@ def _on_postgresql(element: among, compiler: Any, **kw: Any) -> str:
 def _on_sqlite(element: among, compiler: Any, **kw: Any) -> str:
     ids = compiler.process(element.ids, **kw)
     return f"{compiler.process(element.column, **kw)} IN (SELECT value FROM json_each({ids}))"
+
+
+class pairs_text(FunctionElement[str]):
+    """The JSON array, as text, of the pairs ``[a, b]`` of all rows, in any order; null or empty for no rows."""
+
+    inherit_cache = True
+    type = Text()
+
+    def __init__(self, first: ColumnElement[Any], second: ColumnElement[Any]) -> None:
+        super().__init__(first, second)
+
+
+@compiles(pairs_text, "postgresql")
+def _pairs_on_postgresql(element: pairs_text, compiler: Any, **kw: Any) -> str:
+    return f"json_agg(json_build_array({compiler.process(element.clauses, **kw)}))::text"
+
+
+@compiles(pairs_text)
+def _pairs_on_sqlite(element: pairs_text, compiler: Any, **kw: Any) -> str:
+    return f"json_group_array(json_array({compiler.process(element.clauses, **kw)}))"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-import orjson
 from sqlalchemy import bindparam, insert, select, update
 
 from scim_server.store.prepared import Prepared
@@ -15,11 +13,11 @@ from scim_server.store.tables import organizations, tokens, users
 from scim_server.store.transaction import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRecord:
+class TokenRecord(NamedTuple):
     """A token and what its bearer may be told of the organization and the person it stands for.
 
-    ``member_role`` and ``member_active`` are those of the bound person at this moment; None for no such person.
+    ``client_settings`` is JSON text: the profile and what is set beside it. ``member_role`` and
+    ``member_active`` are those of the bound person at this moment; None for no such person.
     """
 
     organization_id: str
@@ -28,7 +26,7 @@ class TokenRecord:
     role: str | None
     member_id: str | None
     name: str | None
-    client_settings: Mapping[str, Any]
+    client_settings: str
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -40,6 +38,7 @@ class TokenRecord:
     member_active: bool | None
 
 
+# In the order of TokenRecord's fields.
 _SELECT = select(
     tokens.c.organization_id,
     tokens.c.id,
@@ -63,15 +62,17 @@ _SELECT = select(
     )
 )
 # The one look-up that cannot name the organization: the token is what says which it is.
-_BY_HASH = Prepared(_SELECT.where(tokens.c.token_hash == bindparam("token_hash")))
+_BY_HASH = Prepared(_SELECT.where(tokens.c.token_hash == bindparam("token_hash")), TokenRecord)
 _of_organization = tokens.c.organization_id == bindparam("organization_id")
 _AFTER = Prepared(
     _SELECT.where(_of_organization, tokens.c.id > bindparam("after"))
     .order_by(tokens.c.id)
-    .limit(bindparam("limit"))
+    .limit(bindparam("limit")),
+    TokenRecord,
 )
-_GET = Prepared(_SELECT.where(_of_organization, tokens.c.id == bindparam("token_id")))
+_GET = Prepared(_SELECT.where(_of_organization, tokens.c.id == bindparam("token_id")), TokenRecord)
 _this = (tokens.c.organization_id == bindparam("in_organization")) & (tokens.c.id == bindparam("token_id"))
+_INSERT = Prepared(insert(tokens))
 _USED = Prepared(update(tokens).where(_this).values(last_used_at=bindparam("at")))
 _REPLACE_HASH = Prepared(
     update(tokens).where(_this).values(token_hash=bindparam("new_hash"), last_used_at=None)
@@ -83,26 +84,25 @@ _REVOKE = Prepared(
 
 def insert_token(tx: Transaction, row: Mapping[str, Any]) -> None:
     """Store a token; ``row`` has its hash, never the token."""
-    client_settings = orjson.dumps(row["client_settings"]).decode()
-    tx.execute(insert(tokens), {**row, "client_settings": client_settings})
+    tx.execute(_INSERT, row)
 
 
 def find(tx: Transaction, token_hash: str) -> TokenRecord | None:
-    row = tx.execute(_BY_HASH, {"token_hash": token_hash}).mappings().one_or_none()
-    return None if row is None else _record_of(row)
+    found: TokenRecord | None = tx.execute(_BY_HASH, {"token_hash": token_hash}).one_or_none()
+    return found
 
 
 def get(tx: Transaction, organization_id: str, token_id: str) -> TokenRecord | None:
     """Return a token of an organization by its id."""
     parameters = {"organization_id": organization_id, "token_id": token_id}
-    row = tx.execute(_GET, parameters).mappings().one_or_none()
-    return None if row is None else _record_of(row)
+    found: TokenRecord | None = tx.execute(_GET, parameters).one_or_none()
+    return found
 
 
 def tokens_after(tx: Transaction, organization_id: str, *, after: str, limit: int) -> list[TokenRecord]:
     """Return up to ``limit`` tokens of an organization behind an id, oldest first."""
     parameters = {"organization_id": organization_id, "after": after, "limit": limit}
-    return [_record_of(row) for row in tx.execute(_AFTER, parameters).mappings()]
+    return list(tx.execute(_AFTER, parameters))
 
 
 def replace_hash(tx: Transaction, organization_id: str, token_id: str, token_hash: str) -> None:
@@ -119,7 +119,3 @@ def revoke(tx: Transaction, organization_id: str, token_id: str, at: datetime) -
     """Return whether there was such a token that was not revoked yet."""
     parameters = {"in_organization": organization_id, "token_id": token_id, "at": at}
     return bool(tx.execute(_REVOKE, parameters).rowcount == 1)
-
-
-def _record_of(row: Mapping[Any, Any]) -> TokenRecord:
-    return TokenRecord(**{**row, "client_settings": orjson.loads(row["client_settings"])})

@@ -7,22 +7,24 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, NullPool, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from scim_server.errors import Unavailable
+from scim_server.store.connections import Connections
 from scim_server.store.transaction import Transaction
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _ATTEMPTS = 5
+_CACHED_STATEMENTS = 512  # more than this program has
 _RETRIED_STATES = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available
 
 
@@ -41,8 +43,10 @@ class Database:
     def __init__(
         self, url: str, *, pool_size: int = 8, durability: str = "normal", pgbouncer: bool = False
     ) -> None:
-        self.engine = _engine(url, pool_size=pool_size, durability=durability, pgbouncer=pgbouncer)
+        self.engine = _engine(url, durability=durability, pgbouncer=pgbouncer)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._connections = Connections(self.engine, pool_size)
+        self._begin = "BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN"
         self._turns = _Turns(self.engine.url.database) if self.is_sqlite else None
 
     def run(
@@ -51,8 +55,8 @@ class Database:
         """Run a writing operation in a transaction of its own. Raises Unavailable when the database is away."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with self._turns or nullcontext(), self._begun(writes=True) as tx:
-                    return operation(tx, *args, **kwargs)
+                with self._turns or nullcontext():
+                    return self._within(self._begin, operation, *args, **kwargs)
             except (LostRace, DBAPIError, PoolTimeout) as error:
                 if attempt == _ATTEMPTS or not _is_worth_another_try(error):
                     raise _translated(error) from error
@@ -62,46 +66,68 @@ class Database:
     def read(
         self, operation: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Run an operation that only reads. Raises Unavailable when the database is away."""
+        """Run an operation that only reads. Raises Unavailable when the database is away.
+
+        On SQLite all that it reads is of one moment; on PostgreSQL each statement sees what is committed by then.
+        """
+        return self._read("BEGIN" if self.is_sqlite else None, operation, *args, **kwargs)
+
+    def look_up(
+        self, operation: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run an operation that is a single statement that reads; it needs no transaction around it."""
+        return self._read(None, operation, *args, **kwargs)
+
+    def _read(
+        self,
+        begin: str | None,
+        operation: Callable[Concatenate[Transaction, P], R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with self._begun(writes=False) as tx:
-                    return operation(tx, *args, **kwargs)
+                return self._within(begin, operation, *args, **kwargs)
             except (DBAPIError, PoolTimeout) as error:
                 if attempt == _ATTEMPTS or not _is_worth_another_try(error):
                     raise _translated(error) from error
         raise AssertionError("unreachable")
 
-    def ping(self) -> None:
-        """Raise Unavailable unless the database answers."""
-        self.read(lambda tx: tx.execute(text("SELECT 1")))
+    def _within(
+        self,
+        begin: str | None,
+        operation: Callable[Concatenate[Transaction, P], R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Begin, commit what the operation did when it returns, undo it when it raises.
 
-    def close(self) -> None:
-        self.engine.dispose()
-        if self._turns is not None:
-            self._turns.close()
-
-    @contextmanager
-    def _begun(self, *, writes: bool) -> Iterator[Transaction]:
-        """Begin a transaction; commit it at the end, undo it where an exception ends it."""
-        tx = Transaction(self.engine)
+        On SQLite a writer says so at once: one that began as a reader would fail at its first write
+        whenever somebody else wrote meanwhile.
+        """
+        tx = Transaction(self.engine, self._connections)
         try:
-            self._begin(tx, writes=writes)
-            yield tx
-            tx.commit()
+            if begin is not None:
+                tx.say(begin)
+            result = operation(tx, *args, **kwargs)
+            if begin is not None:
+                tx.commit()
+            return result
         except BaseException:
             tx.rollback()
             raise
         finally:
             tx.close()
 
-    def _begin(self, tx: Transaction, *, writes: bool) -> None:
-        """On SQLite a writer says so at once: one that began as a reader would fail at its first write
-        whenever somebody else wrote meanwhile. On PostgreSQL a reader is in no transaction at all."""
-        if self.is_sqlite:
-            tx.begin("BEGIN IMMEDIATE" if writes else "BEGIN")
-        else:
-            tx.raw.autocommit = not writes
+    def ping(self) -> None:
+        """Raise Unavailable unless the database answers."""
+        self.look_up(lambda tx: tx.say("SELECT 1"))
+
+    def close(self) -> None:
+        self._connections.forget_idle()
+        self.engine.dispose()
+        if self._turns is not None:
+            self._turns.close()
 
 
 class _Turns:
@@ -137,23 +163,35 @@ class _Turns:
             self._file = None
 
 
-def _engine(url: str, *, pool_size: int, durability: str, pgbouncer: bool) -> Engine:
+def _engine(url: str, *, durability: str, pgbouncer: bool) -> Engine:
     # Parameters are people's data and the hashes of secrets: no message of an error may quote them.
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(parsed, pool_size=pool_size, max_overflow=pool_size, hide_parameters=True)
+        engine = create_engine(
+            parsed,
+            poolclass=NullPool,
+            hide_parameters=True,
+            connect_args={"cached_statements": _CACHED_STATEMENTS, "check_same_thread": False},
+        )
         _configure_sqlite(engine, synchronous="FULL" if durability == "full" else "NORMAL")
         return engine
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")
-    return create_engine(
+    # Behind PgBouncer the next transaction may meet another server, which has prepared nothing.
+    engine = create_engine(
         parsed,
-        pool_size=pool_size,
-        max_overflow=pool_size,
+        poolclass=NullPool,
         hide_parameters=True,
-        # Behind PgBouncer the next transaction may meet another server, which has prepared nothing.
         connect_args={"prepare_threshold": None} if pgbouncer else {},
     )
+    _configure_postgresql(engine)
+    return engine
+
+
+def _configure_postgresql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        connection.autocommit = True  # transactions begin as this program says
 
 
 def _configure_sqlite(engine: Engine, *, synchronous: str) -> None:

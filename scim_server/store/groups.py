@@ -68,7 +68,7 @@ _this = _of_organization & (groups.c.id == bindparam("id"))
 _members = (memberships.c.organization_id == bindparam("organization_id")) & (
     memberships.c.group_id == bindparam("group_id")
 )
-_GET = Prepared(SELECT_GROUPS.where(_this))
+_GET = Prepared(SELECT_GROUPS.where(_this), GroupRecord)
 _LOCK = Prepared(select(groups.c.id).where(_this).with_for_update(key_share=True))
 _LOCK_MANY = Prepared(
     select(groups.c.id)
@@ -226,10 +226,12 @@ def is_named(tx: Transaction, organization_id: str, display_name: str, other_tha
 
 def get(tx: Transaction, organization_id: str, group_id: str) -> GroupRecord:
     """Raises NotFound, also for a group of another organization."""
-    row = tx.execute(_GET, {"organization_id": organization_id, "id": group_id}).one_or_none()
-    if row is None:
+    found: GroupRecord | None = tx.execute(
+        _GET, {"organization_id": organization_id, "id": group_id}
+    ).one_or_none()
+    if found is None:
         raise not_found(group_id)
-    return GroupRecord(*row)
+    return found
 
 
 def groups_after(tx: Transaction, organization_id: str, *, after: str, limit: int) -> list[GroupRecord]:

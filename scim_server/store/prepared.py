@@ -67,12 +67,16 @@ class Rows:
 
 
 class Prepared:
-    """A Core statement, compiled at its first use, once for each database and set of columns that are written."""
+    """A Core statement, compiled at its first use, once for each database and set of columns that are written.
 
-    __slots__ = ("_compiled", "statement")
+    ``record`` is the class of the rows, a NamedTuple whose fields are the columns in their order.
+    """
 
-    def __init__(self, statement: Any) -> None:
+    __slots__ = ("_compiled", "_record", "statement")
+
+    def __init__(self, statement: Any, record: Any = None) -> None:
         self.statement = statement
+        self._record = record
         self._compiled: dict[Any, _Compiled] = {}
 
     def run(self, raw: Any, dialect: Dialect, parameters: Parameters | Sequence[Parameters] = ()) -> Rows:
@@ -88,7 +92,7 @@ class Prepared:
         key = (dialect.name, *parameters) if writes else dialect.name
         found = self._compiled.get(key)
         if found is None:
-            found = self._compiled[key] = _compile(self.statement, dialect, parameters)
+            found = self._compiled[key] = _compile(self.statement, self._record, dialect, parameters)
         return found
 
 
@@ -118,10 +122,11 @@ class _Compiled:
         return Rows([], (), cursor.rowcount)
 
     def _bound(self, parameters: Parameters) -> Any:
-        values = {**self.fixed, **parameters}
-        for name, process in self.into:
-            values[name] = process(values[name])
-        return values if self.names is None else [values[name] for name in self.names]
+        if self.fixed or self.into:
+            parameters = {**self.fixed, **parameters}
+            for name, process in self.into:
+                parameters[name] = process(parameters[name])
+        return parameters if self.names is None else [parameters[name] for name in self.names]
 
     def _rows(self, fetched: list[Any]) -> list[Any]:
         make = self.make
@@ -136,7 +141,7 @@ class _Compiled:
         return rows
 
 
-def _compile(statement: Any, dialect: Dialect, parameters: Parameters) -> _Compiled:
+def _compile(statement: Any, record: Any, dialect: Dialect, parameters: Parameters) -> _Compiled:
     columns = sorted(parameters) if isinstance(statement, Insert | Update) else None
     compiled = statement.compile(
         dialect=dialect, column_keys=columns, compile_kwargs={"render_postcompile": True}
@@ -152,7 +157,7 @@ def _compile(statement: Any, dialect: Dialect, parameters: Parameters) -> _Compi
         fixed={name: bind.effective_value for name, bind in binds.items() if not bind.required},
         into=tuple((name, process) for name, process in into.items() if process is not None),
         fields=fields,
-        make=_row_class(fields)._make,
+        make=(record or _row_class(fields))._make,
         out_of=tuple((index, process) for index, process in enumerate(out_of) if process is not None),
     )
 

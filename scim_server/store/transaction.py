@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Engine, NestedTransaction
+from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.exc import DBAPIError
 
+from scim_server.store.connections import Connections
 from scim_server.store.prepared import Parameters, Prepared
 
 
 class Transaction:
-    """A transaction on a pooled connection; ``store.database`` begins and ends it.
+    """A transaction on a connection of its own; ``store.database`` begins and ends it.
 
     Prepared statements go straight to the driver. What else there is to run goes through a
     SQLAlchemy connection over the same transaction, which is made when it is first needed.
     """
 
-    __slots__ = ("_connection", "_engine", "_pooled", "dialect", "raw")
+    __slots__ = ("_connection", "_connections", "_engine", "_lent", "dialect", "raw")
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, connections: Connections) -> None:
         self._engine = engine
+        self._connections = connections
         self._connection: Connection | None = None
         self.dialect: Dialect = engine.dialect
         try:
-            self._pooled = engine.raw_connection()
+            self._lent = connections.take()
         except self.dialect.loaded_dbapi.Error as error:
             raise _as_sqlalchemy(error, self.dialect, is_lost=False) from error
-        self.raw: Any = self._pooled.dbapi_connection
+        self.raw: Any = self._lent.dbapi_connection
 
     @property
     def connection(self) -> Connection:
         """The transaction as SQLAlchemy sees it."""
         if self._connection is None:
-            self._connection = Connection(self._engine, self._pooled)
+            self._connection = Connection(self._engine, self._lent)
         return self._connection
 
     def execute(self, statement: Any, parameters: Parameters | Sequence[Parameters] = ()) -> Any:
@@ -47,23 +49,30 @@ class Transaction:
         except self.dialect.loaded_dbapi.Error as error:
             raise self.translated(error) from error
 
-    def begin_nested(self) -> NestedTransaction:
-        """Begin a savepoint, as a context manager."""
-        return self.connection.begin_nested()
+    @contextmanager
+    def savepoint(self, *, keeps: bool = True) -> Iterator[None]:
+        """Undo what is done inside where an exception ends it or it does not ``keep``; the transaction goes on."""
+        self.say("SAVEPOINT inside")
+        try:
+            yield
+        except BaseException:
+            keeps = False
+            raise
+        finally:
+            if not keeps:
+                self.say("ROLLBACK TO SAVEPOINT inside")
+            self.say("RELEASE SAVEPOINT inside")
 
     def translated(self, error: Any) -> DBAPIError:
-        """Return an error of the driver as SQLAlchemy names it.
-
-        Where the connection is lost, all that wait in the pool are taken for lost too.
-        """
+        """Return an error of the driver as SQLAlchemy names it; a connection that is lost is not used again."""
         is_lost = self.dialect.is_disconnect(error, self.raw, None)
         if is_lost:
-            self._pooled.invalidate(error)
-            self._engine.dispose(close=False)
+            self._lent.invalidate(error)
+            self._connections.forget_idle()
         return _as_sqlalchemy(error, self.dialect, is_lost=is_lost)
 
-    def begin(self, statement: str) -> None:
-        """Begin explicitly, with the words of the database."""
+    def say(self, statement: str) -> None:
+        """Run a statement about transactions, in the words of the database."""
         try:
             self.raw.execute(statement)
         except self.dialect.loaded_dbapi.Error as error:
@@ -81,11 +90,8 @@ class Transaction:
             self.raw.rollback()
 
     def close(self) -> None:
-        """Give the connection back to the pool; what was not committed is undone."""
-        if self._connection is None:
-            self._pooled.close()
-        else:
-            self._connection.close()
+        """Give the connection to the next transaction; this one has been ended."""
+        self._connections.give_back(self._lent)
 
 
 def _as_sqlalchemy(error: Any, dialect: Dialect, *, is_lost: bool) -> DBAPIError:

@@ -15,7 +15,7 @@ from scim_server.errors import NotFound, NotUnique
 from scim_server.scim.attributes import ResourceType
 from scim_server.scim.values import Json, fold
 from scim_server.store import attribute_values, indexing
-from scim_server.store.arrays import among
+from scim_server.store.arrays import among, pairs_text
 from scim_server.store.integrity import broken_constraint
 from scim_server.store.prepared import Prepared
 from scim_server.store.tables import Instant, assignments, groups, memberships, users
@@ -84,21 +84,23 @@ SELECT_USERS = select(*_user).select_from(users_with_seats)
 
 _of_organization = users.c.organization_id == bindparam("organization_id")
 _this = _of_organization & (users.c.id == bindparam("id"))
-_GET = Prepared(SELECT_USERS.where(_this))
+_GET = Prepared(SELECT_USERS.where(_this), UserRecord)
 _GET_BY_NAME = Prepared(
-    SELECT_USERS.where(_of_organization, users.c.user_name_key == bindparam("user_name_key"))
+    SELECT_USERS.where(_of_organization, users.c.user_name_key == bindparam("user_name_key")), UserRecord
 )
 _GET_INACTIVE_BY_EXTERNAL_ID = Prepared(
     SELECT_USERS.where(
         _of_organization, users.c.external_id == bindparam("external_id"), users.c.active.is_(False)
     )
     .order_by(users.c.id)
-    .limit(1)
+    .limit(1),
+    UserRecord,
 )
 _GET_BY_EXTERNAL_ID = Prepared(
     SELECT_USERS.where(_of_organization, users.c.external_id == bindparam("external_id"))
     .order_by(users.c.id)
-    .limit(1)
+    .limit(1),
+    UserRecord,
 )
 _LOCK = Prepared(select(users.c.id).where(_this).with_for_update(key_share=True))
 _LOCK_ALL = Prepared(
@@ -155,6 +157,19 @@ _GROUPS_OF = Prepared(
     )
     .order_by(memberships.c.member_id, groups.c.id)
 )
+_groups_of_one = (
+    select(pairs_text(groups.c.id, groups.c.display_name))
+    .select_from(
+        memberships.join(
+            groups,
+            (groups.c.organization_id == memberships.c.organization_id)
+            & (groups.c.id == memberships.c.group_id),
+        )
+    )
+    .where(memberships.c.organization_id == users.c.organization_id, memberships.c.member_id == users.c.id)
+    .scalar_subquery()
+)
+_GET_WITH_GROUPS = Prepared(SELECT_USERS.add_columns(_groups_of_one.label("groups")).where(_this))
 _TOUCH_SEATS = Prepared(
     update(assignments)
     .where(
@@ -274,17 +289,30 @@ def with_role(tx: Transaction, organization_id: str, roles: Sequence[str]) -> li
 
 def get(tx: Transaction, organization_id: str, user_id: str) -> UserRecord:
     """Raises NotFound, also for a user of another organization."""
-    row = tx.execute(_GET, {"organization_id": organization_id, "id": user_id}).one_or_none()
+    found: UserRecord | None = tx.execute(
+        _GET, {"organization_id": organization_id, "id": user_id}
+    ).one_or_none()
+    if found is None:
+        raise not_found(user_id)
+    return found
+
+
+def get_with_groups(
+    tx: Transaction, organization_id: str, user_id: str
+) -> tuple[UserRecord, Sequence[GroupReference]]:
+    """Return a user and their direct groups, in one look. Raises NotFound."""
+    row = tx.execute(_GET_WITH_GROUPS, {"organization_id": organization_id, "id": user_id}).one_or_none()
     if row is None:
         raise not_found(user_id)
-    return UserRecord(*row)
+    pairs = orjson.loads(row[-1]) if row[-1] else ()
+    return UserRecord._make(row[:-1]), [GroupReference(*pair) for pair in sorted(pairs)]
 
 
 def find_by_name(tx: Transaction, organization_id: str, user_name: str) -> UserRecord | None:
     """Return the user of this name in any letter case."""
-    found = tx.execute(_GET_BY_NAME, {"organization_id": organization_id, "user_name_key": fold(user_name)})
-    row = found.one_or_none()
-    return None if row is None else UserRecord(*row)
+    parameters = {"organization_id": organization_id, "user_name_key": fold(user_name)}
+    found: UserRecord | None = tx.execute(_GET_BY_NAME, parameters).one_or_none()
+    return found
 
 
 def find_inactive_by_external_id(
@@ -292,15 +320,15 @@ def find_inactive_by_external_id(
 ) -> UserRecord | None:
     """Return the oldest inactive user of this externalId."""
     parameters = {"organization_id": organization_id, "external_id": external_id}
-    row = tx.execute(_GET_INACTIVE_BY_EXTERNAL_ID, parameters).one_or_none()
-    return None if row is None else UserRecord(*row)
+    found: UserRecord | None = tx.execute(_GET_INACTIVE_BY_EXTERNAL_ID, parameters).one_or_none()
+    return found
 
 
 def find_by_external_id(tx: Transaction, organization_id: str, external_id: str) -> UserRecord | None:
     """Return the oldest user of this externalId."""
     parameters = {"organization_id": organization_id, "external_id": external_id}
-    row = tx.execute(_GET_BY_EXTERNAL_ID, parameters).one_or_none()
-    return None if row is None else UserRecord(*row)
+    found: UserRecord | None = tx.execute(_GET_BY_EXTERNAL_ID, parameters).one_or_none()
+    return found
 
 
 def lock(tx: Transaction, organization_id: str, user_id: str, *, to_delete: bool = False) -> UserRecord:

@@ -7,11 +7,11 @@ of people. Ids that stand in an address are those of resources, and are left out
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
-from flask import Response, g, request
+from flask import Request, Response
 from structlog.typing import FilteringBoundLogger
 
 from scim_server.call import Call
@@ -30,26 +30,21 @@ class AccessLog:
         self._log = log
         self._metrics = metrics
 
-    def finish(self, response: Response) -> Response:
+    def finish(self, request: Request, response: Response, call: Call | None) -> None:
         """Note a request that reached Flask."""
-        call: Call | None = g.get("call")
         more: dict[str, Any] = {}
+        notes: Sequence[str] = ()
         if call is not None:
             more = {"organization": call.organization_id, "token": call.token_id}
-            if call.notes:
-                more["deviations"] = sorted(set(call.notes))
-        if request.query_string:
+            notes = call.notes
+            if notes:
+                more["deviations"] = sorted(set(notes))
+        environ = request.environ
+        if environ.get("QUERY_STRING"):
             given = parameters()
             more["parameters"] = [name for name in KNOWN if name.lower() in given]
         rule = request.url_rule
-        self.note(
-            request.environ,
-            response,
-            route=UNROUTED if rule is None else rule.rule,
-            notes=() if call is None else call.notes,
-            **more,
-        )
-        return response
+        self.note(environ, response, route=UNROUTED if rule is None else rule.rule, notes=notes, **more)
 
     def note(
         self,

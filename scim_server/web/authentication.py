@@ -8,20 +8,22 @@ no spelling of an address leads around it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from flask import g, request
+from flask import Request, g, request
+from werkzeug.sansio.utils import get_host
 from werkzeug.urls import iri_to_uri
 
 from scim_server.call import Call, Channel
+from scim_server.config import Config
 from scim_server.errors import Forbidden, Unauthenticated, Unavailable
 from scim_server.operations import access, due
-from scim_server.operations.access import Credential
-from scim_server.web.http import services
+from scim_server.operations.access import Grant
+from scim_server.web.http import Services, services
 from scim_server.web.middleware import REQUEST_ID
 from seat_policy import Action, Role, may
 
@@ -49,6 +51,7 @@ PUBLIC = frozenset(
 PERSONAL = frozenset(endpoint for endpoint in PUBLIC if endpoint.startswith("discovery."))
 
 _ACTION = "_needs_action"
+_CHANNELS = {channel.value: channel for channel in Channel}
 
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,512}=*)", re.ASCII | re.IGNORECASE)
 _NO_TOKEN = "Send a valid token: Authorization: Bearer TOKEN."
@@ -69,54 +72,54 @@ def require(call: Call, action: Action) -> None:
     _require_role(call.role, action)
 
 
-def authenticate(view: Callable[..., Any] | None) -> None:
+def authenticate(here: Services, request: Request, view: Callable[..., Any] | None) -> None:
     """Turn the request's token into ``g.call``, or refuse; ``view`` is what the route leads to.
 
     An address without a route is nobody's: it is answered with 404 or 405 without a look at tokens.
     """
-    if request.url_rule is None or view is None:
+    rule = request.url_rule
+    if rule is None or view is None:
         return
-    if request.endpoint in PUBLIC:
-        g.call = _guest_call() if request.endpoint in PERSONAL else None
+    if rule.endpoint in PUBLIC:
+        g.call = _guest_call(here, request) if rule.endpoint in PERSONAL else None
         return
-    now = services().clock()
-    credential = _credential(now)
-    g.call = _call_of(credential, now)  # known from here on, to the access log too
-    _require_kind(credential, request.url_rule.rule)
-    if credential.kind == Channel.ADMIN:
-        _require_role(credential.role, getattr(view, _ACTION, Action.VIEW))
+    now = here.clock()
+    grant = _grant(here, request, now)
+    g.call = _call_of(here, request, grant, now)  # known from here on, to the access log too
+    _require_kind(grant, rule.rule)
+    if grant.kind == Channel.ADMIN:
+        _require_role(grant.role, getattr(view, _ACTION, Action.VIEW))
 
 
-def _credential(now: datetime) -> Credential:
+def _grant(here: Services, request: Request, now: datetime) -> Grant:
     """Return what the token of the request opens. Raises Unauthenticated."""
     match = _BEARER.fullmatch(request.environ.get("HTTP_AUTHORIZATION", "").strip())
     if match is None:
         raise Unauthenticated(_NO_TOKEN)
-    database = services().database
-    credential = database.read(access.authenticate, match[1], now)
-    if credential.use_is_stale:
+    grant, use_is_stale, something_is_due = here.database.look_up(access.authenticate, match[1], now)
+    if use_is_stale:
         with suppress(Unavailable):  # which is no reason to refuse a request that only reads
-            database.run(access.record_use, credential, now)
-    if credential.something_is_due:
+            here.database.run(access.record_use, grant, now)
+    if something_is_due:
         with suppress(Unavailable):
-            due.catch_up(database, credential.organization_id, now)
-    return credential
+            due.catch_up(here.database, grant.organization_id, now)
+    return grant
 
 
-def _guest_call() -> Call | None:
+def _guest_call(here: Services, request: Request) -> Call | None:
     """Return the call of somebody who need not say who they are; None unless they do, and rightly."""
     if "HTTP_AUTHORIZATION" not in request.environ:
         return None
-    now = services().clock()
+    now = here.clock()
     try:
-        credential = _credential(now)
+        grant = _grant(here, request, now)
     except Unauthenticated:
         return None
-    return _call_of(credential, now) if credential.kind == Channel.SCIM else None
+    return _call_of(here, request, grant, now) if grant.kind == Channel.SCIM else None
 
 
-def _require_kind(credential: Credential, rule: str) -> None:
-    if credential.kind != SURFACES.get(rule.split("/", 2)[1]):
+def _require_kind(grant: Grant, rule: str) -> None:
+    if grant.kind != SURFACES.get(rule.split("/", 2)[1]):
         raise Forbidden("This address is not for a token of this kind.")
 
 
@@ -126,28 +129,42 @@ def _require_role(role: str | None, action: Action) -> None:
         raise Forbidden(f"This takes one of these roles: {allowed}.")
 
 
-def _call_of(credential: Credential, now: datetime) -> Call:
+def _call_of(here: Services, request: Request, grant: Grant, now: datetime) -> Call:
     return Call(
-        organization_id=credential.organization_id,
-        actor=credential.actor,
-        channel=Channel(credential.kind),
+        organization_id=grant.organization_id,
+        actor=grant.actor,
+        channel=_CHANNELS[grant.kind],
         at=now,
         request_id=request.environ[REQUEST_ID],
-        base_url=base_url(),
-        client=credential.client,
-        role=credential.role,
-        member_id=credential.member_id,
-        token_id=credential.token_id,
-        user_type=credential.user_type,
-        group_type=credential.group_type,
-        secret=credential.secret,
+        base_url=address_of(here.config, request.environ),
+        client=grant.client,
+        role=grant.role,
+        member_id=grant.member_id,
+        token_id=grant.token_id,
+        user_type=grant.user_type,
+        group_type=grant.group_type,
+        secret=grant.secret,
     )
 
 
 def base_url() -> str:
+    """Return the public address of the SCIM service, as the current request is to be told."""
+    return address_of(services().config, request.environ)
+
+
+def address_of(config: Config, environ: Mapping[str, Any]) -> str:
     """Return the public address of the SCIM service; of the request's own only where none is configured."""
-    configured = services().config.base_url
-    return _scim_address(configured or f"{request.scheme}://{request.host}{request.root_path}")
+    if config.base_url is not None:
+        return _scim_address(config.base_url)
+    scheme, root = environ["wsgi.url_scheme"], environ.get("SCRIPT_NAME", "")
+    return _own_address(
+        scheme, environ.get("HTTP_HOST"), environ["SERVER_NAME"], environ["SERVER_PORT"], root
+    )
+
+
+@lru_cache(maxsize=1024)
+def _own_address(scheme: str, host: str | None, server: str, port: str, root: str) -> str:
+    return _scim_address(f"{scheme}://{get_host(scheme, host, (server, int(port)))}{root}")
 
 
 @lru_cache(maxsize=1024)

@@ -74,7 +74,9 @@ class Target:
     def projection(self) -> Projection | None:
         """What is to be answered of the resource: nothing, unless the path asks for attributes (RFC 7644 §3.9)."""
         given = parameters_in(self.query)
-        return projection_of(self.endpoint.type, given) if asks_for_attributes(given) else None
+        if not asks_for_attributes(given):
+            return None
+        return projection_of(self.endpoint.resource_type(this_call()), given)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -11,7 +11,6 @@ import orjson
 from flask import Response, current_app, g, request
 from flask.json.provider import JSONProvider
 from structlog.typing import FilteringBoundLogger
-from werkzeug.datastructures import Headers
 from werkzeug.exceptions import UnsupportedMediaType
 
 from scim_server.call import Call
@@ -26,7 +25,7 @@ from scim_server.scim.dialects import ForceMediaType
 from scim_server.scim.values import Json
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,6 +41,10 @@ class Transactions(Protocol):
     def run(self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R: ...
 
     def read(self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    def look_up(
+        self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
 
     def ping(self) -> None: ...
 
@@ -113,17 +116,17 @@ def json_body(limit: int | None = None) -> Json:
 
 
 def if_match() -> Tags | None:
-    return tags_of(request.headers.get("If-Match"))
+    return tags_of(request.environ.get("HTTP_IF_MATCH"))
 
 
 def preconditions() -> Preconditions | None:
     """Return what must hold for the change that the request asks for."""
-    headers = request.headers
-    return preconditions_of(headers.get("If-Match"), headers.get("If-None-Match"))
+    environ = request.environ
+    return preconditions_of(environ.get("HTTP_IF_MATCH"), environ.get("HTTP_IF_NONE_MATCH"))
 
 
 def if_none_match() -> Tags | None:
-    return tags_of(request.headers.get("If-None-Match"))
+    return tags_of(request.environ.get("HTTP_IF_NONE_MATCH"))
 
 
 # -- answers
@@ -144,13 +147,19 @@ def scim_media_type() -> str:
 
 
 class Answer(Response):
-    """A response whose headers go out as they were set.
+    """A response that goes out as it was made, in one piece.
 
-    Werkzeug would parse and rewrite the addresses among them; here they are absolute and ASCII already.
+    Werkzeug would parse and rewrite the addresses in the headers, which here are absolute and
+    ASCII already, and hand the body over part by part.
     """
 
-    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
-        return self.headers
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response(self._status, list(self.headers))
+        has_body = environ["REQUEST_METHOD"] != "HEAD" and self._status_code not in _WITHOUT_BODY
+        return list(self.iter_encoded()) if has_body else []
+
+
+_WITHOUT_BODY = (204, 304)
 
 
 def scim_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -92,7 +92,7 @@ class FrontDoor:
         self._refuse = refuse
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        environ = without_process_environment(environ, self._process_environment)
+        leave_out_process_environment(environ, self._process_environment)
         environ[STARTED] = perf_counter()
         environ[REQUEST_ID] = request_id_of(environ)
         start = with_constant_headers(start_response, environ[REQUEST_ID])
@@ -108,18 +108,18 @@ def with_constant_headers(start_response: StartResponse, request_id: str) -> Sta
     """Return a ``start_response`` that adds what every answer has and what it does not say otherwise."""
 
     def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
-        said = {name for name, _ in headers}
+        said = dict(headers)
         constant = [header for header in SECURITY_HEADERS if header[0] not in said]
         return start_response(status, [*headers, *constant, ("X-Request-Id", request_id)], exc_info)
 
     return start
 
 
-def without_process_environment(environ: Environ, inherited: Mapping[str, str]) -> Environ:
-    """Leave out what granian copies from ``os.environ``: ``HTTP_X`` set there would pass for a header."""
-    if environ.keys().isdisjoint(inherited):
-        return environ
-    return {key: value for key, value in environ.items() if inherited.get(key) != value}
+def leave_out_process_environment(environ: Environ, inherited: Mapping[str, str]) -> None:
+    """Take out what granian copies from ``os.environ``: ``HTTP_X`` set there would pass for a header."""
+    for key, value in inherited.items():
+        if environ.get(key) == value:
+            del environ[key]
 
 
 def request_id_of(environ: Environ) -> str:
@@ -142,7 +142,7 @@ def refusal_of(environ: Environ, bounds: Bounds) -> Exception | None:
         return UriTooLong(
             f"The address is longer than {bounds.url} bytes; use POST /.search for long queries."
         )
-    if sum(len(key) + len(str(environ[key])) for key in environ if key.startswith("HTTP_")) > bounds.headers:
+    if sum([len(key) + len(environ[key]) for key in environ if key.startswith("HTTP_")]) > bounds.headers:
         return HeadersTooLarge(f"The headers are larger than {bounds.headers} bytes.")
     if "\0" in path or "%00" in query:
         return InvalidSyntax("The address has a NUL character in it.")

@@ -25,11 +25,18 @@ KNOWN = (
     "cursor",
 )
 _MAX_DIGITS = 30
+_PARSED = "scim_seats.parameters"
 
 
 def parameters() -> Mapping[str, str]:
-    """Return the parameters of the request; unknown ones do no harm (RFC 7644 §3.4.2)."""
-    return _by_name(request.args) if request.query_string else {}
+    """Return the parameters of the request, read once; unknown ones do no harm (RFC 7644 §3.4.2)."""
+    environ = request.environ
+    if not environ.get("QUERY_STRING"):
+        return {}
+    found: Mapping[str, str] | None = environ.get(_PARSED)
+    if found is None:
+        found = environ[_PARSED] = _by_name(request.args)
+    return found
 
 
 def parameters_in(query: str) -> Mapping[str, str]:

@@ -49,42 +49,37 @@ class Endpoint:
     resource_type: Callable[[Call], ResourceType]
     patch_answers: bool
 
-    @property
-    def type(self) -> ResourceType:
-        """The resource type, with the extensions of the caller's organization."""
-        return self.resource_type(this_call())
-
     def create(self) -> Response:
-        document = self.operations.document_of(this_call(), json_body())
-        return resource_response(
-            perform(self.operations.create, document, projection_of(self.type)), status=201
-        )
+        call = this_call()
+        document = self.operations.document_of(call, json_body())
+        projection = projection_of(self.resource_type(call))
+        return resource_response(perform(self.operations.create, document, projection), status=201)
 
     def search(self) -> Response:
-        return _search(query_of((self.type,)))
+        return _search(query_of((self.resource_type(this_call()),)))
 
     def search_by_post(self) -> Response:
-        return _search(_posted_query((self.type,)))
+        return _search(_posted_query((self.resource_type(this_call()),)))
 
     def refuse_search(self) -> Response:
         """``.search`` is searched by POST; without this, it would pass for the id of a resource."""
         raise MethodNotAllowed(("POST",))
 
     def read(self, resource_id: str) -> Response:
-        projection = projection_of(self.type)
+        type_ = self.resource_type(this_call())
         return unless_known(
-            look(queries.get, self.type, resource_id, projection, if_match(), if_none_match())
+            look(queries.get, type_, resource_id, projection_of(type_), if_match(), if_none_match())
         )
 
     def replace(self, resource_id: str) -> Response:
-        projection = projection_of(self.type)
+        projection = projection_of(self.resource_type(this_call()))
         return resource_response(
             perform(self.operations.replace, resource_id, json_body(), preconditions(), projection)
         )
 
     def patch(self, resource_id: str) -> Response:
         answers = self.patch_answers or asks_for_attributes()
-        projection = projection_of(self.type) if answers else None
+        projection = projection_of(self.resource_type(this_call())) if answers else None
         return resource_response(
             perform(self.operations.patch, resource_id, json_body(), preconditions(), projection)
         )
@@ -167,7 +162,8 @@ def _myself() -> str:
 
 
 def _all_types() -> tuple[ResourceType, ...]:
-    return tuple(endpoint.type for endpoint in ENDPOINTS)
+    call = this_call()
+    return tuple(endpoint.resource_type(call) for endpoint in ENDPOINTS)
 
 
 def _search(query: Query) -> Response:

@@ -5,8 +5,8 @@ No token is needed; somebody with one sees the extensions of their organization 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
 
 from flask import Blueprint, Response, g
 
@@ -31,27 +31,40 @@ from scim_server.web.parameters import parameters
 discovery = Blueprint("discovery", __name__, url_prefix="/scim/v2")
 
 Types = tuple[ResourceType, ...]
+View = Callable[..., Response]
 
 
-@discovery.before_request
-def refuse_filters() -> None:
-    """Refuse a filter, so that nobody takes everything for what matched (RFC 7644 §4)."""
-    if "filter" in parameters():
-        raise Forbidden("Discovery documents cannot be filtered; leave the filter out.")
+def document(rule: str) -> Callable[[View], View]:
+    """Show a document at an address.
+
+    A filter is refused, so that nobody takes everything for what matched (RFC 7644 §4).
+    """
+
+    def register(view: View) -> View:
+        @wraps(view)
+        def show(**arguments: str) -> Response:
+            if "filter" in parameters():
+                raise Forbidden("Discovery documents cannot be filtered; leave the filter out.")
+            return view(**arguments)
+
+        discovery.add_url_rule(rule, view.__name__, show, methods=["GET"])
+        return view
+
+    return register
 
 
-@discovery.get("/ServiceProviderConfig")
+@document("/ServiceProviderConfig")
 def show_service_provider_config() -> Response:
     config = services().config
     return scim_response(json_text.dump(service_provider_config(base_url(), capabilities(config))))
 
 
-@discovery.get("/ResourceTypes")
+@document("/ResourceTypes")
 def list_resource_types() -> Response:
     return _list([resource_type_document(base_url(), type_) for type_ in _types()])
 
 
-@discovery.get("/ResourceTypes/<name>")
+@document("/ResourceTypes/<name>")
 def show_resource_type(name: str) -> Response:
     for resource_type in _types():
         if resource_type.name == name:
@@ -59,12 +72,12 @@ def show_resource_type(name: str) -> Response:
     raise NotFound(f"There is no resource type {name[:100]}.")
 
 
-@discovery.get("/Schemas")
+@document("/Schemas")
 def list_schemas() -> Response:
     return scim_response(_schema_list(base_url(), _types()))
 
 
-@discovery.get("/Schemas/<path:urn>")
+@document("/Schemas/<path:urn>")
 def show_schema(urn: str) -> Response:
     """Show a schema; URNs are compared without case (RFC 7643 §2.1)."""
     for schema in schemas_of(_types()):

@@ -1,0 +1,80 @@
+"""The Flask application, with the steps that a request takes here and no others.
+
+Flask lets hooks, sessions and coroutines be added anywhere, and looks for them in every
+request. Here there is one step before every view and one behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Request, Response, g, request
+from flask.sessions import NullSession, SessionInterface
+from werkzeug.routing import MapAdapter
+
+from scim_server.web import authentication
+from scim_server.web.access_log import AccessLog
+from scim_server.web.http import OrjsonProvider, Services, provide
+
+
+class _NoSessions(SessionInterface):
+    """Callers bring a token with every request; nothing is kept between two of them."""
+
+    _none = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        return self._none
+
+    def is_null_session(self, obj: object) -> bool:
+        return True
+
+
+class Application(Flask):
+    """Flask over ``services``: authentication before every view, the access log behind it."""
+
+    session_interface = _NoSessions()
+
+    def __init__(self, services: Services, access_log: AccessLog) -> None:
+        super().__init__("scim_server", static_folder=None, template_folder=None)
+        self.json = OrjsonProvider(self)
+        self.url_map.strict_slashes = False
+        self.url_map.merge_slashes = False  # the front door has merged them, without a redirect
+        self._services = services
+        self._access_log = access_log
+        provide(self.extensions, services)
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Routes depend on the path alone, never on a host."""
+        if request is None:
+            return super().create_url_adapter(request)
+        return MapAdapter(
+            self.url_map, "", request.root_path, None, request.scheme, request.path, request.method
+        )
+
+    def full_dispatch_request(self) -> Response:
+        """Authenticate, let the view or the handler of its error answer, note the answer."""
+        try:
+            self.preprocess_request()
+            answer = self.dispatch_request()
+        except Exception as error:
+            answer = self.handle_user_exception(error)
+        return self.process_response(self.make_response(answer))
+
+    def preprocess_request(self) -> None:
+        this: Request = request._get_current_object()  # type: ignore[attr-defined]
+        authentication.authenticate(self._services, this, self.view_functions.get(this.endpoint or ""))
+
+    def process_response(self, response: Response) -> Response:
+        this: Request = request._get_current_object()  # type: ignore[attr-defined]
+        self._access_log.finish(this, response, g.get("call"))
+        return response
+
+    def do_teardown_request(self, exc: BaseException | None = None) -> None:
+        """Nothing is left to put away."""
+
+    do_teardown_appcontext = do_teardown_request
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """There are no coroutines to look for."""
+        return func
