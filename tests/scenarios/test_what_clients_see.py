@@ -42,7 +42,7 @@ def happen(acme: Any, clock: Any, what: str, *about: str) -> None:
         if created["status"] == "201":
             acme.ids[about[0]] = created["location"].rpartition("/")[2]
     elif what == "log in without groups":
-        acme.login(about[0], [])
+        acme.jit.request("POST", "/login", {"userName": about[0], "groups": []})
     elif what == "accept":
         acme.owner.request("POST", f"/members/{acme.ids.get(about[0])}/accept")
     elif what == "uninvite":
@@ -78,10 +78,6 @@ def shown(acme: Any) -> dict[str, dict[str, Any]]:
     return {resource["id"]: resource for resource in resources}
 
 
-def without_version(resource: dict[str, Any]) -> dict[str, Any]:
-    return {**resource, "meta": {**resource["meta"], "version": ""}}
-
-
 @settings(
     max_examples=15,
     deadline=None,
@@ -100,6 +96,6 @@ def test_a_version_tells_of_every_change_and_totals_are_exact(world, clock, boug
         after = shown(acme)
         for identifier in before.keys() & after.keys():
             was, now = before[identifier], after[identifier]
-            same_version = was["meta"]["version"] == now["meta"]["version"]
-            assert same_version == (without_version(was) == without_version(now)), event
+            if was["meta"]["version"] == now["meta"]["version"]:
+                assert was == now, event
         before = after
