@@ -42,7 +42,9 @@ def happen(acme: Any, clock: Any, what: str, *about: str) -> None:
         if created["status"] == "201":
             acme.ids[about[0]] = created["location"].rpartition("/")[2]
     elif what == "log in without groups":
-        acme.jit.request("POST", "/login", {"userName": about[0], "groups": []})
+        answer = acme.jit.request("POST", "/login", {"userName": about[0], "groups": []}).get_json(force=True)
+        if answer.get("created"):
+            acme.ids[about[0]] = answer["member"]["id"]
     elif what == "accept":
         acme.owner.request("POST", f"/members/{acme.ids.get(about[0])}/accept")
     elif what == "uninvite":
