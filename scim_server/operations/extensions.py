@@ -36,7 +36,9 @@ def declare(tx: Transaction, call: Call, resource_type: str, document: Json) -> 
         present.remove(before)
     present.append({**document, "name": schema.name, "description": schema.description})
     stored = orjson.dumps(declared).decode()
-    resource_types(stored, SeatExtension.DEFAULT)
+    user_type, group_type = resource_types(stored, SeatExtension.DEFAULT)
+    if not {one.key for one in user_type.schemas}.isdisjoint(one.key for one in group_type.schemas):
+        raise InvalidValue(f"{schema.id} is a schema of the other resource type already.")
     store.set_extensions(tx, call.organization_id, stored)
     event_log.append(tx, call, [SchemaDeclared(call.organization_id, resource_type, schema.id)])
     return schema

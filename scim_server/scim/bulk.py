@@ -17,7 +17,7 @@ from scim_server.scim.values import Json
 
 # A whole value, or a quoted one within the filter of a PATCH path; a segment of an operation's own path.
 _IN_DATA = re.compile(r'\AbulkId:(?P<whole>\S+)\Z|(?<=")bulkId:(?P<quoted>[^"]+)(?=")', re.DOTALL)
-_IN_PATH = re.compile(r"(?<=/)bulkId:(?P<segment>[^/]+)")
+_IN_PATH = re.compile(r"(?<=/)bulkId:(?P<segment>[^/?]+)")
 _LEFT_OUT = object()
 
 
@@ -98,18 +98,46 @@ def _refuse_repeated_ids(operations: Sequence[Operation]) -> None:
             seen.add(operation.bulk_id)
 
 
-def next_of(pending: Sequence[Operation]) -> tuple[int, bool]:
-    """Return the index of the operation to do next, and whether it has to be done without its references.
+class Agenda:
+    """The operations that are still to be done, each as soon as what it refers to is there.
 
-    What no pending operation will create is not waited for. A resource that has to be completed
-    is changed by others afterwards only, so that nothing of theirs is lost.
+    What no operation of the request will create is not waited for. A resource that has to be
+    completed is changed by others afterwards only, so that nothing of theirs is lost.
     """
-    coming = {operation.bulk_id for operation in pending if operation.method == "POST"}
-    incomplete = {operation.bulk_id for operation in pending if operation.completes}
-    for index, operation in enumerate(pending):
-        if operation.references.isdisjoint(coming) and operation.targets.isdisjoint(incomplete):
-            return index, False
-    return next(index for index, operation in enumerate(pending) if operation.method == "POST"), True
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._pending = list(operations)
+        self._coming = {each.bulk_id for each in operations if each.method == "POST"}
+        self._incomplete: set[str | None] = set()
+
+    def take(self) -> tuple[Operation, bool] | None:
+        """Take the next operation off, with whether it has to be done without its references; None at the end."""
+        if not self._pending:
+            return None
+        index = next((i for i, each in enumerate(self._pending) if self._is_ready(each)), None)
+        waits = index is None
+        if index is None:
+            index = next(i for i, each in enumerate(self._pending) if each.method == "POST")
+        operation = self._pending.pop(index)
+        if operation.completes:
+            self._incomplete.discard(operation.bulk_id)
+        elif operation.method == "POST":
+            self._coming.discard(operation.bulk_id)
+        return operation, waits
+
+    def complete(self, operation: Operation, resource_id: str) -> None:
+        """Put down what gives a resource the references that it was created without."""
+        self._pending.insert(0, completion_of(operation, resource_id))
+        self._incomplete.add(operation.bulk_id)
+
+    def unfinished(self) -> list[Operation]:
+        """Return the completions that have not been done."""
+        return [each for each in self._pending if each.completes]
+
+    def _is_ready(self, operation: Operation) -> bool:
+        return operation.references.isdisjoint(self._coming) and operation.targets.isdisjoint(
+            self._incomplete
+        )
 
 
 def references_in(value: Any) -> set[str]:
@@ -145,7 +173,8 @@ def without_references(operation: Operation) -> Operation:
 
 def completion_of(operation: Operation, resource_id: str) -> Operation:
     """Return the replacement that gives a resource what it was created without."""
-    path = f"{operation.path.rstrip('/')}/{resource_id}"
+    endpoint, mark, query = operation.path.partition("?")
+    path = f"{endpoint.rstrip('/')}/{resource_id}{mark}{query}"
     return replace(operation, method="PUT", path=path, version=None, completes=True)
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from scim_server.errors import InvalidRequest, VersionMismatch
 
-_TAG = re.compile(r'\s*(?:W/)?"([^"]*)"\s*(?:,|$)')
+# An element of a list may be empty (RFC 9110 §5.6.1.2).
+_TAG = re.compile(r'\s*(?:(?:W/)?"([^"]*)"\s*)?(?:,|$)')
 
 
 def entity_tag(version: int) -> str:
@@ -47,7 +48,7 @@ def tags_of(text: str | None) -> Tags | None:
             raise InvalidRequest(f"Not a list of entity tags: {text[:100]}")
         found.append(match[1])
         end = match.end()
-    return Tags(any=False, opaque=frozenset(found))
+    return Tags(any=False, opaque=frozenset(tag for tag in found if tag is not None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from scim_server.scim.attributes import Attribute, ResourceType, Schema, Type
+from scim_server.scim.service_schemas import (
+    CONFIG_URN,
+    RESOURCE_TYPE_URN,
+    SCHEMA_URN,
+    SERVICE_SCHEMAS,
+)
 from scim_server.scim.values import Json
-
-RESOURCE_TYPE_URN = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
-SCHEMA_URN = "urn:ietf:params:scim:schemas:core:2.0:Schema"
-CONFIG_URN = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,9 @@ def schema_document(base_url: str, schema: Schema) -> Json:
 
 
 def schemas_of(resource_types: Iterable[ResourceType]) -> list[Schema]:
-    """Return every schema once, in the order of the resource types."""
+    """Return every schema once: those of resources in the order of the types, then those of discovery itself."""
     by_key = {schema.key: schema for resource_type in resource_types for schema in resource_type.schemas}
-    return list(by_key.values())
+    return [*by_key.values(), *SERVICE_SCHEMAS]
 
 
 def attribute_document(attribute: Attribute) -> Json:

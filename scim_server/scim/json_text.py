@@ -53,6 +53,11 @@ def dump(value: Any) -> bytes:
     return orjson.dumps(value)
 
 
+def ready_made(text: bytes) -> orjson.Fragment:
+    """Return JSON text as a part of a value that ``dump`` takes as it is."""
+    return orjson.Fragment(text)
+
+
 def _object(pairs: list[tuple[str, Any]]) -> Json:
     """Names are compared without case (RFC 7643 §2.1), so two spellings of one are twice the same."""
     value = dict(pairs)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 
-from scim_server.errors import InvalidSyntax
+from scim_server.errors import InvalidCount, InvalidCursor, InvalidRequest, InvalidSyntax
 from scim_server.scim.values import Json
 
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
@@ -28,6 +28,17 @@ class Search:
     excluded: list[str] | None
 
 
+class Names(fields.Field[list[str]]):
+    """A list of attribute names; as one text with commas too, which is how a query has it."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise ValidationError("Not a list of attribute names.")
+        names = [name.strip() for text in texts for name in text.split(",")]
+        return [name for name in names if name]
+
+
 class SearchRequestSchema(Schema):
     """A SearchRequest; names in any letter case, further members left alone."""
 
@@ -35,29 +46,30 @@ class SearchRequestSchema(Schema):
         unknown: ClassVar[str] = EXCLUDE
 
     filter = fields.String(load_default=None, allow_none=True)
-    sort_by = fields.String(data_key="sortby", load_default=None, allow_none=True)
-    sort_order = fields.String(data_key="sortorder", load_default=None, allow_none=True)
-    start_index = fields.Integer(data_key="startindex", load_default=1, allow_none=True, strict=True)
+    sort_by = fields.String(data_key="sortBy", load_default=None, allow_none=True)
+    sort_order = fields.String(data_key="sortOrder", load_default=None, allow_none=True)
+    start_index = fields.Integer(data_key="startIndex", load_default=1, allow_none=True, strict=True)
     count = fields.Integer(load_default=None, allow_none=True, strict=True)
     cursor = fields.String(load_default=None, allow_none=True)
-    attributes = fields.List(fields.String(), load_default=None, allow_none=True)
-    excluded = fields.List(fields.String(), data_key="excludedattributes", load_default=None, allow_none=True)
+    attributes = Names(load_default=None, allow_none=True)
+    excluded = Names(data_key="excludedAttributes", load_default=None, allow_none=True)
 
     @pre_load
-    def fold_names(self, data: Json, **kwargs: Any) -> Json:
-        return {name.lower(): value for name, value in data.items()}
+    def as_defined(self, data: Json, **kwargs: Any) -> Json:
+        names = [field.data_key or name for name, field in self.fields.items()]
+        by_key = {name.lower(): name for name in names}
+        return {by_key.get(name.lower(), name): value for name, value in data.items()}
 
 
 _SEARCH_REQUEST = SearchRequestSchema()
 
 
 def search_request(body: Json) -> Search:
-    """Read a SearchRequest. Raises InvalidSyntax naming what is wrong."""
+    """Read a SearchRequest. Raises InvalidSyntax naming what is wrong, InvalidCursor, InvalidCount."""
     try:
         asked = Search(**_SEARCH_REQUEST.load(body))
     except ValidationError as error:
-        problems: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
-        raise InvalidSyntax("; ".join(f"{name}: {problem}" for name, problem in problems.items())) from error
+        raise _refusal(error, body) from error
     # What is empty is not said (RFC 7643 §2.5).
     return replace(
         asked,
@@ -66,6 +78,17 @@ def search_request(body: Json) -> Search:
         attributes=asked.attributes or None,
         excluded=asked.excluded or None,
     )
+
+
+def _refusal(error: ValidationError, body: Json) -> InvalidRequest:
+    """Return what is wrong; of paging by cursor in the words of RFC 9865 §2.1."""
+    problems: dict[str, list[str]] = error.normalized_messages()  # type: ignore[no-untyped-call]
+    detail = "; ".join(f"{name}: {' '.join(told)}" for name, told in problems.items())
+    if "cursor" in problems:
+        return InvalidCursor(detail)
+    if "count" in problems and any(name.lower() == "cursor" for name in body):
+        return InvalidCount(detail)
+    return InvalidSyntax(detail)
 
 
 def list_response(resources: Sequence[Json]) -> Json:

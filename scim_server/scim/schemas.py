@@ -308,6 +308,8 @@ _URN_SYNTAX = re.compile(
     r"urn:[A-Za-z0-9][A-Za-z0-9-]{0,31}:[A-Za-z0-9._~:/-]{0,199}[A-Za-z0-9._~/-]", re.ASCII
 )
 
+_RESERVED = ("urn:ietf:params:scim:schemas:core:", "urn:ietf:params:scim:api:")
+
 
 def with_seat_on_request(resource_type: ResourceType) -> ResourceType:
     """Return the resource type with a seat extension that is ``returned: request``.
@@ -324,10 +326,19 @@ def with_extensions(resource_type: ResourceType, schemas: Iterable[Schema]) -> R
     """Return a resource type with further extensions. Raises InvalidValue for a URN that is taken."""
     extensions = [*resource_type.extensions]
     for schema in schemas:
-        if any(schema.key == other.key for other in (resource_type.schema, *extensions)):
-            raise InvalidValue(f"There is a schema {schema.id} already.")
+        for other in (resource_type.schema, *extensions):
+            if schema.key == other.key:
+                raise InvalidValue(f"There is a schema {schema.id} already.")
+            if _is_path_in(other, schema.key) or _is_path_in(schema, other.key):
+                raise InvalidValue(f"{schema.id} and {other.id}: one is an attribute of the other.")
         extensions.append(schema)
     return replace(resource_type, extensions=tuple(extensions))
+
+
+def _is_path_in(schema: Schema, urn: str) -> bool:
+    """Whether a URN could be read as the path of an attribute of a schema."""
+    prefix = schema.key + ":"
+    return urn.startswith(prefix) and re.split("[:.]", urn.removeprefix(prefix))[0] in schema.by_key
 
 
 def schema_from_json(document: Any) -> Schema:
@@ -337,6 +348,8 @@ def schema_from_json(document: Any) -> Schema:
     urn = document.get("id")
     if not isinstance(urn, str) or not _URN_SYNTAX.fullmatch(urn):
         raise InvalidValue("id must be a URN of letters, digits and . _ ~ : / -.")
+    if urn.lower().startswith(_RESERVED):
+        raise InvalidValue(f"{urn}: such URNs are those of the protocol itself; take one of your own.")
     attributes = document.get("attributes")
     if not isinstance(attributes, list) or not attributes:
         raise InvalidValue(f"{urn}: attributes must be a list with at least one attribute.")
@@ -369,6 +382,11 @@ def _attribute_from_json(document: Any, where: str) -> Attribute:
         raise InvalidValue(f"{at}: {error}.") from error
     if uniqueness is not Uniqueness.NONE:
         raise InvalidValue(f"{at}: uniqueness is kept for the built-in attributes only; say none.")
+    required = _flag(document, "required", at)
+    if mutability is Mutability.READ_ONLY and required:
+        raise InvalidValue(f"{at}: what is readOnly cannot be required: nobody could send it.")
+    if mutability is Mutability.WRITE_ONLY and returned is not Returned.NEVER:
+        raise InvalidValue(f"{at}: what is writeOnly must be returned: never (RFC 7643 §7).")
     subs = document.get("subAttributes") or []
     if not isinstance(subs, list):
         raise InvalidValue(f"{at}: subAttributes must be a list.")
@@ -382,8 +400,8 @@ def _attribute_from_json(document: Any, where: str) -> Attribute:
         name,
         type_,
         multi_valued=_flag(document, "multiValued", at),
-        description=_words(document.get("description"), ""),
-        required=_flag(document, "required", at),
+        description=_words(document.get("description"), name),
+        required=required,
         case_exact=_flag(document, "caseExact", at, otherwise=type_ in (Type.REFERENCE, Type.BINARY)),
         mutability=mutability,
         returned=returned,

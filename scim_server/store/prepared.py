@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Dialect, Insert, Update
+from sqlalchemy import Dialect, Float, Insert, Numeric, Update
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
+from sqlalchemy.types import TypeEngine
 
 from scim_server.store.sessions import Session
 
@@ -160,7 +161,7 @@ def _compile(statement: Any, record: Any, dialect: Dialect, parameters: Paramete
     binds = compiled.binds
     into = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in binds.items()}
     returned = list(statement.exported_columns) if _returns(statement) else []
-    out_of = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in returned]
+    out_of = [_reader(column.type, dialect) for column in returned]
     fields = tuple(str(column.key) for column in returned)
     return _Compiled(
         name=f"statement_{next(_numbers)}",
@@ -172,6 +173,13 @@ def _compile(statement: Any, record: Any, dialect: Dialect, parameters: Paramete
         make=(record or _row_class(fields))._make,
         out_of=tuple((index, process) for index, process in enumerate(out_of) if process is not None),
     )
+
+
+def _reader(type_: TypeEngine[Any], dialect: Dialect) -> Processor | None:
+    """Return what brings an answer of the driver into the form of its type; numbers have it already."""
+    if isinstance(type_, Numeric | Float):
+        return None
+    return type_.dialect_impl(dialect).result_processor(dialect, None)
 
 
 def _row_class(fields: tuple[str, ...]) -> Any:

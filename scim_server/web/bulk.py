@@ -18,19 +18,20 @@ from scim_server.errors import InvalidSyntax, InvalidValue, NotFound, ScimSeatsE
 from scim_server.operations.representation import Rendered
 from scim_server.scim import json_text
 from scim_server.scim.bulk import (
+    Agenda,
     BulkRequest,
     Operation,
-    completion_of,
-    next_of,
     read,
     resolved,
     without_references,
 )
 from scim_server.scim.conditions import entity_tag, preconditions_of
 from scim_server.scim.dialects import Deviation
+from scim_server.scim.projection import Projection
 from scim_server.scim.values import Json
 from scim_server.web.error_handlers import noted_failure, scim_error
 from scim_server.web.http import json_body, perform, scim_response, services, this_call
+from scim_server.web.parameters import asks_for_attributes, parameters_in, projection_of
 from scim_server.web.scim_api import ENDPOINTS, Endpoint
 from scim_server.web.scim_discovery import capabilities
 
@@ -39,7 +40,7 @@ BULK_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 bulk = Blueprint("bulk", __name__, url_prefix="/scim/v2")
 
 _BY_NAME: Mapping[str, Endpoint] = {endpoint.name: endpoint for endpoint in ENDPOINTS}
-_PATH = re.compile(r"/?(?:scim/v2/)?(\w+)(?:/([^/?#]+))?/?")
+_PATH = re.compile(r"/?(?:scim/v2/)?(?P<name>\w+)(?:/(?P<segment>[^/?#]+))?/?(?:\?(?P<query>.*))?")
 _ON_RESOURCES = ("PUT", "PATCH", "DELETE")
 
 
@@ -53,13 +54,41 @@ def process_bulk() -> Response:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """Where the path of an operation leads: an endpoint, or a resource of it; with the parameters of the path."""
+
+    endpoint: Endpoint
+    segment: str
+    query: str
+
+    @property
+    def resource_id(self) -> str:
+        """The id of the resource; "" for the endpoint itself."""
+        return unquote(self.segment)
+
+    @property
+    def location(self) -> str:
+        endpoint = f"{this_call().base_url}/{self.endpoint.name}"
+        return f"{endpoint}/{self.segment}" if self.segment else endpoint
+
+    @property
+    def projection(self) -> Projection | None:
+        """What is to be answered of the resource: nothing, unless the path asks for attributes (RFC 7644 §3.9)."""
+        given = parameters_in(self.query)
+        if not asks_for_attributes(given):
+            return None
+        return projection_of(self.endpoint.resource_type(this_call()), given)
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """What became of an operation that succeeded. ``version`` None: there is no resource any more."""
 
     status: int
     resource_id: str
     location: str
-    version: int | None
+    version: int | None = None
+    body: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -73,31 +102,27 @@ class Job:
 
     def run(self) -> list[Json]:
         """Return the result of every operation that was processed, in the order of the request."""
-        pending = list(self.request.operations)
-        while pending and not self._is_over():
-            index, incomplete = next_of(pending)
-            operation = pending.pop(index)
-            done = self._process(operation, incomplete=incomplete)
-            if incomplete and done is not None:
-                pending.insert(0, completion_of(operation, done.resource_id))
-        for operation in pending:
-            if operation.completes:
-                unfinished = InvalidValue(
-                    "Created without its references, for the job ended before it had them."
-                )
-                self._undo(operation, unfinished)
+        agenda = Agenda(self.request.operations)
+        while not self._is_over() and (taken := agenda.take()):
+            operation, waits = taken
+            done = self._process(operation, waits=waits)
+            if waits and done is not None:
+                agenda.complete(operation, done.resource_id)
+        for operation in agenda.unfinished():
+            unfinished = InvalidValue("Created without its references, for the job ended before it had them.")
+            self._undo(operation, unfinished)
         return [self.results[number] for number in sorted(self.results)]
 
     def _is_over(self) -> bool:
         limit = self.request.fail_on_errors
         return limit is not None and self.errors >= limit
 
-    def _process(self, operation: Operation, *, incomplete: bool) -> Done | None:
-        """Do one operation and note its result; None where it failed."""
+    def _process(self, operation: Operation, *, waits: bool) -> Done | None:
+        """Do one operation and note its result; None where it failed. ``waits``: what it refers to is not there."""
         result = self.results.setdefault(operation.number, _head(operation))
         try:
-            ready = without_references(operation) if incomplete else resolved(operation, self.ids)
-            done = _perform(ready)
+            operation = without_references(operation) if waits else resolved(operation, self.ids)
+            done = _perform(operation)
         except Exception as error:
             if operation.completes:
                 self._undo(operation, error)
@@ -108,18 +133,22 @@ class Job:
             result |= {"status": str(done.status), "location": done.location}
         if done.version is not None:
             result["version"] = entity_tag(done.version)
-        if operation.bulk_id is not None:
+        if done.body is not None:
+            result["response"] = json_text.ready_made(done.body)
+        if operation.method == "POST" and operation.bulk_id is not None:
             self.ids[operation.bulk_id] = done.resource_id
         return done
 
     def _undo(self, operation: Operation, error: Exception) -> None:
         """Remove what was created without its references and cannot get them: its POST has failed as a whole."""
-        endpoint, resource_id = _target(operation)
+        target = _target(operation)
         with suppress(ScimSeatsError):
-            perform(endpoint.operations.delete, resource_id, None)
+            perform(target.endpoint.operations.delete, target.resource_id, None)
+        if operation.bulk_id is not None:
+            del self.ids[operation.bulk_id]
         result = self.results[operation.number]
         for name in ("location", "version"):
-            result.pop(name, None)
+            del result[name]
         self._note_failure(result, operation, error)
 
     def _note_failure(self, result: Json, operation: Operation, error: Exception) -> None:
@@ -127,7 +156,7 @@ class Job:
         failure = noted_failure(error, services().log)
         result |= {"status": str(failure.status), "response": scim_error(failure)}
         if operation.method != "POST" and not operation.completes:
-            result["location"] = f"{this_call().base_url}/{operation.path.strip('/')}"
+            result["location"] = _location(operation)
 
 
 def _head(operation: Operation) -> Json:
@@ -139,40 +168,56 @@ def _head(operation: Operation) -> Json:
 
 def _perform(operation: Operation) -> Done:
     """Do an operation as its endpoint does; the status is the one that a single request would have had."""
-    endpoint, resource_id = _target(operation)
-    operations = endpoint.operations
+    target = _target(operation)
+    _require_method(operation, target)
+    operations = target.endpoint.operations
     if operation.method == "POST":
         _require_bulk_id(operation)
-        return _done(
-            201, perform(operations.create, operations.document_of(this_call(), _data(operation)), None)
-        )
+        document = operations.document_of(this_call(), _data(operation))
+        return _done(201, perform(operations.create, document, target.projection))
     wanted = preconditions_of(operation.version, None)
     if operation.method == "DELETE":
-        perform(operations.delete, resource_id, wanted)
-        return Done(204, resource_id, f"{this_call().base_url}/{endpoint.name}/{resource_id}", None)
-    if operation.method == "PUT":
-        return _done(200, perform(operations.replace, resource_id, _data(operation), wanted, None))
-    status = 200 if endpoint.patch_answers else 204
-    return _done(status, perform(operations.patch, resource_id, _data(operation), wanted, None))
+        perform(operations.delete, target.resource_id, wanted)
+        return Done(204, target.resource_id, target.location)
+    change = operations.replace if operation.method == "PUT" else operations.patch
+    projection = target.projection
+    rendered = perform(change, target.resource_id, _data(operation), wanted, projection)
+    answers = operation.method == "PUT" or target.endpoint.patch_answers or projection is not None
+    return _done(200 if answers else 204, rendered)
 
 
 def _done(status: int, rendered: Rendered) -> Done:
-    return Done(status, rendered.id, rendered.location, rendered.version)
+    return Done(status, rendered.id, rendered.location, rendered.version, rendered.body)
 
 
-def _target(operation: Operation) -> tuple[Endpoint, str]:
-    """Return the endpoint and the resource that the path names; "" for the endpoint itself."""
+def _target(operation: Operation) -> Target:
+    """Return where the path of an operation leads. Raises InvalidSyntax, NotFound."""
+    if not operation.path:
+        raise InvalidSyntax("An operation must have a path, such as /Users.")
     match = _PATH.fullmatch(operation.path)
-    endpoint = _BY_NAME.get(match[1]) if match else None
+    endpoint = _BY_NAME.get(match["name"]) if match else None
     if match is None or endpoint is None:
         raise NotFound(f"path must begin with one of {', '.join('/' + name for name in _BY_NAME)}.")
-    resource_id = unquote(match[2] or "")
-    if "\0" in resource_id:
+    target = Target(endpoint, match["segment"] or "", match["query"] or "")
+    if "\0" in target.resource_id:
         raise InvalidSyntax("path has a NUL character in it.")
-    allowed = _ON_RESOURCES if resource_id else ("POST",)
+    return target
+
+
+def _location(operation: Operation) -> str:
+    """Return the address that an operation names, also where it leads nowhere."""
+    with suppress(ScimSeatsError):
+        return _target(operation).location
+    return f"{this_call().base_url}/{operation.path.strip('/')}"
+
+
+def _require_method(operation: Operation, target: Target) -> None:
+    """Refuse a method that the target does not take (RFC 7644 §3.7)."""
+    if not operation.method:
+        raise InvalidSyntax("An operation must have a method: POST, PUT, PATCH or DELETE.")
+    allowed = _ON_RESOURCES if target.resource_id else ("POST",)
     if operation.method not in allowed:
         raise MethodNotAllowed(allowed)
-    return endpoint, resource_id
 
 
 def _require_bulk_id(operation: Operation) -> None:

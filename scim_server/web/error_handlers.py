@@ -15,7 +15,7 @@ import orjson
 from flask import Flask, Response, request
 from marshmallow import ValidationError
 from structlog.typing import FilteringBoundLogger
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from scim_server import errors
 from scim_server.scim.values import Json
@@ -48,7 +48,6 @@ HEADERS: Mapping[int, Mapping[str, str]] = {
 _CODES = {413: "payload_too_large", 414: "uri_too_long", 422: "invalid_request"}
 _DETAILS = {
     404: "There is nothing at this address.",
-    405: "This address does not take that method; the header Allow names those that it takes.",
 }
 
 
@@ -103,6 +102,8 @@ def _of_werkzeug(error: HTTPException) -> Failure:
         if name.lower() not in ("content-type", "content-length")
     }
     detail = _DETAILS.get(status) or error.description or HTTPStatus(status).phrase
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        detail = f"This address takes {', '.join(sorted(error.valid_methods))} and no other method."
     return Failure(status, _code_of(status), detail, headers=headers)
 
 

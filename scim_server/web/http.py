@@ -120,7 +120,7 @@ def json_body(limit: int | None = None, most_values: int = json_text.MAX_VALUES)
     data = request.get_data(cache=False)
     if limit is not None and len(data) > limit:
         raise PayloadTooLarge(
-            f"The size of the request exceeds the maxPayloadSize ({limit}) of this address.", limit=limit
+            f"The size of the bulk operation exceeds the maxPayloadSize ({limit}).", limit=limit
         )
     return json_text.load_object(data, most_values)
 

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from werkzeug.exceptions import UnsupportedMediaType
 
-from scim_server.errors import InvalidSyntax, PayloadTooLarge
+from scim_server.errors import InvalidSyntax, InvalidVers, PayloadTooLarge
 from scim_server.ids import new_id
 
 Environ = dict[str, Any]
@@ -40,6 +40,7 @@ SECURITY_HEADERS = (
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:=+/-]{1,128}", re.ASCII)
 # A name, an IPv4 or a bracketed IPv6 address, with or without a port (RFC 9110 §7.2).
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
+_OTHER_VERSION = re.compile(r"/+scim/+(v(?!2(?:/|\Z))\d[\w.]*)(?:/|\Z)", re.ASCII)
 _SLASHES = re.compile(r"/{2,}")
 # What a server sets for every request; anything else may have come from the environment of the process.
 _OF_THE_REQUEST = frozenset(
@@ -162,6 +163,8 @@ def refusal_of(environ: Environ, bounds: Bounds) -> Exception | None:
         return InvalidSyntax("The header Host names no host.")
     if environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() not in ("", "identity"):
         return BodyIsEncoded()
+    if version := _OTHER_VERSION.match(path):
+        return InvalidVers(f"SCIM {version[1][:20]} is not spoken here; addresses begin with /scim/v2.")
     return _refusal_of_length(environ, bounds)
 
 

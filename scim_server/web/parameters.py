@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import parse_qsl
 
 from flask import request
+from werkzeug.datastructures import MultiDict
 
 from scim_server.errors import InvalidCount, InvalidValue
 from scim_server.operations.queries import Query
@@ -27,30 +29,41 @@ _PARSED = "scim_seats.parameters"
 
 
 def parameters() -> Mapping[str, str]:
-    """Return the parameters by lower-case name; unknown ones do no harm (RFC 7644 §3.4.2).
+    """Return the parameters of the request, read once; unknown ones do no harm (RFC 7644 §3.4.2)."""
+    environ = request.environ
+    if not environ.get("QUERY_STRING"):
+        return {}
+    found: Mapping[str, str] | None = environ.get(_PARSED)
+    if found is None:
+        found = environ[_PARSED] = _by_name(request.args)
+    return found
+
+
+def parameters_in(query: str) -> Mapping[str, str]:
+    """Return the parameters of an address that stands in a request, as bulk operations have it."""
+    return _by_name(MultiDict(parse_qsl(query, keep_blank_values=True)))
+
+
+def _by_name(given: MultiDict[str, str]) -> Mapping[str, str]:
+    """Return parameters by lower-case name.
 
     Names are compared without case, ``+`` stands for a blank, and of a repeated name the
     values are joined by commas, which is how lists are written.
     """
-    environ = request.environ
-    if not environ.get("QUERY_STRING"):
-        return {}
-    found: dict[str, str] | None = environ.get(_PARSED)
-    if found is None:
-        found = {name.lower(): ",".join(values) for name, values in request.args.lists()}
-        environ[_PARSED] = found
-    return found
+    return {name.lower(): ",".join(values) for name, values in given.lists()}
 
 
-def projection_of(resource_type: ResourceType) -> Projection:
-    """Return which attributes the client wants back."""
-    given = parameters()
+def projection_of(resource_type: ResourceType, given: Mapping[str, str] | None = None) -> Projection:
+    """Return which attributes the client wants back; ``given``: by other parameters than the request's."""
+    if given is None:
+        given = parameters()
     return projection.of(resource_type, names(given, "attributes"), names(given, "excludedAttributes"))
 
 
-def asks_for_attributes() -> bool:
-    """Return whether the request says anything about the attributes to return."""
-    given = parameters()
+def asks_for_attributes(given: Mapping[str, str] | None = None) -> bool:
+    """Return whether parameters, else those of the request, say anything about the attributes to return."""
+    if given is None:
+        given = parameters()
     return "attributes" in given or "excludedattributes" in given
 
 

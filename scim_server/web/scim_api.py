@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response
+from werkzeug.exceptions import MethodNotAllowed
 
 from scim_server.call import Call
 from scim_server.errors import NotSupported
@@ -30,6 +31,7 @@ from scim_server.web.http import (
     unless_known,
 )
 from scim_server.web.parameters import asks_for_attributes, is_descending, projection_of, query_of
+from scim_server.web.scim_discovery import capabilities
 
 scim_api = Blueprint("scim", __name__, url_prefix="/scim/v2")
 
@@ -59,6 +61,10 @@ class Endpoint:
 
     def search_by_post(self) -> Response:
         return _search(_posted_query((self.resource_type(this_call()),)))
+
+    def refuse_search(self) -> Response:
+        """``.search`` is searched by POST; without this, it would pass for the id of a resource."""
+        raise MethodNotAllowed(("POST",))
 
     def read(self, resource_id: str) -> Response:
         type_ = self.resource_type(this_call())
@@ -93,6 +99,7 @@ _ROUTES: tuple[tuple[str, str, str], ...] = (
     ("create", "POST", ""),
     ("search", "GET", ""),
     ("search_by_post", "POST", "/.search"),
+    *(("refuse_search", method, "/.search") for method in ("GET", "PUT", "PATCH", "DELETE")),
     ("read", "GET", "/<resource_id>"),
     ("replace", "PUT", "/<resource_id>"),
     ("patch", "PATCH", "/<resource_id>"),
@@ -159,8 +166,8 @@ def _all_types() -> tuple[ResourceType, ...]:
 
 
 def _search(query: Query) -> Response:
-    config = services().config
-    limits = Limits(config.default_page_size, config.max_page_size, config.cursor_seconds)
+    promised = capabilities(services().config)
+    limits = Limits(promised.default_page, promised.max_results, promised.cursor_seconds)
     return scim_response(look(queries.search, query, limits))
 
 

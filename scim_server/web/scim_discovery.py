@@ -92,7 +92,7 @@ def capabilities(config: Config) -> Capabilities:
         bulk_max_operations=config.bulk_max_operations,
         bulk_max_payload_bytes=min(config.bulk_max_payload_bytes, config.max_body_bytes),
         max_results=config.max_page_size,
-        default_page=config.default_page_size,
+        default_page=min(config.default_page_size, config.max_page_size),
         cursor_seconds=config.cursor_seconds,
     )
 

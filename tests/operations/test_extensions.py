@@ -46,7 +46,7 @@ def acme(world, database, clock):
     acme = world(premium=1, standard=1)
     call = access.system_call(acme.organization_id, actor="test", at=clock(), request_id="test")
     database.run(extensions.declare, call, "User", DESK)
-    acme.declare = lambda document: database.run(extensions.declare, call, "User", document)
+    acme.declare = lambda document, type_="User": database.run(extensions.declare, call, type_, document)
     return acme
 
 
@@ -127,3 +127,71 @@ def test_a_declaration_can_grow_and_not_shrink(acme):
 
     with pytest.raises(InvalidValue, match="floor"):
         acme.declare({**DESK, "attributes": DESK["attributes"][1:]})
+
+
+def declaration(urn="urn:example:further:2.0:User", **attribute):
+    return {"id": urn, "attributes": [{"name": "a", **attribute}]}
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        (declaration("urn:ietf:params:scim:schemas:core:2.0:Group"), "the protocol itself"),
+        (declaration("urn:ietf:params:scim:api:messages:2.0:Error"), "the protocol itself"),
+        (declaration(f"{URN}:floor"), "one is an attribute of the other"),
+        (declaration(f"{URN}:KEYS.level"), "one is an attribute of the other"),
+        (declaration(type="text"), "'text' is not a valid Type"),
+        (declaration(mutability="readOnly", required=True), "readOnly"),
+        (declaration(mutability="writeOnly"), "returned: never"),
+        (declaration(uniqueness="server"), "uniqueness"),
+        (declaration(type="complex"), "subAttributes"),
+        (declaration(subAttributes=[{"name": "b"}]), "subAttributes"),
+        (declaration(multiValued="yes"), "multiValued must be true or false"),
+        ({"id": "urn:example:x", "attributes": []}, "at least one attribute"),
+        ({"id": "urn:example:x", "attributes": [{"name": "a"}, {"name": "A"}]}, "twice"),
+        ({"id": "example"}, "URN"),
+    ],
+)
+def test_a_declaration_that_makes_no_sense_is_refused_and_says_why(acme, document, problem):
+    with pytest.raises(InvalidValue, match=problem):
+        acme.declare(document)
+
+
+def test_a_schema_is_one_resource_type_s_own(acme):
+    with pytest.raises(InvalidValue, match="other resource type"):
+        acme.declare(DESK, "Group")
+
+
+@pytest.mark.parametrize(
+    ("path", "ascending"),
+    [
+        ("floor", ["ben", "ada", "cy"]),
+        ("weight", ["ada", "ben", "cy"]),
+        ("remote", ["ben", "ada", "cy"]),
+        ("since", ["ada", "ben", "cy"]),
+        ("badge", ["ben", "ada", "cy"]),
+        ("tags", ["ben", "ada", "cy"]),
+        ("keys", ["ben", "ada", "cy"]),
+        ("keys.level", ["ada", "ben", "cy"]),
+    ],
+)
+def test_they_can_be_sorted_by_and_paged_through(acme, path, ascending):
+    acme.push("ada", **{URN: VALUES | {"floor": 10, "badge": "a"}})
+    other = {"floor": 9, "weight": 10.25, "remote": False, "since": "2026-01-01T09:30:00Z", "badge": "B"}
+    acme.push("ben", **{URN: other | {"tags": ["amber"], "keys": [{"value": "back", "level": 10}]}})
+    acme.push("cy")
+
+    found, cursor = [], ""
+    while cursor is not None:
+        page = acme.scim.get(f"/Users?sortBy={URN}:{path}&count=1&cursor={cursor}")
+        found += [user["userName"] for user in page["Resources"]]
+        cursor = page.get("nextCursor")
+
+    assert found == ascending
+
+
+def test_they_are_named_by_the_resource_type_and_described_in_full(acme):
+    assert {"schema": URN, "required": False} in acme.scim.get("/ResourceTypes/User")["schemaExtensions"]
+    for attribute in acme.scim.get(f"/Schemas/{URN}")["attributes"]:
+        assert attribute["description"]
+        assert attribute["mutability"] != "writeOnly" or attribute["returned"] == "never"

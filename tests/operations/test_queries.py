@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from scim_server.scim.paths import AttributePath
+from scim_server.scim.schemas import RESOURCE_TYPES
+
 NAMES = ["dee", "Ada", "cy", "Ben", "eve"]
 
 
@@ -66,11 +69,11 @@ def test_pages_are_brought_into_range_and_the_total_is_exact(acme, query, expect
     assert answer["itemsPerPage"] == len(expected)
 
 
-def walk(acme, query):
+def walk(acme, query, path="/Users"):
     """Follow the cursors of a list to its end."""
     found, cursor = [], ""
     while cursor is not None:
-        answer = acme.scim.get(f"/Users?cursor={cursor}&{query}")
+        answer = acme.scim.get(f"{path}?cursor={cursor}&{query}")
         assert "startIndex" not in answer
         found.append(names(answer))
         cursor = answer.get("nextCursor")
@@ -102,6 +105,44 @@ def test_a_cursor_neither_skips_nor_repeats_while_others_write(acme):
 
     assert names(second) + names(third) == ["cy", "Ben", "eve", "flo"]
     assert "nextCursor" not in third
+
+
+@pytest.mark.parametrize("path", ["/Users", ""])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "sortBy=title",
+        "sortBy=title&sortOrder=descending",
+        "sortBy=userName&filter=id%20pr",
+        "sortBy=emails&sortOrder=descending",
+        "sortBy=meta.created",
+        "sortBy=displayName",
+    ],
+)
+def test_whoever_is_there_all_the_time_is_met_once_whatever_others_write(world, path, query):
+    acme = world()
+    staying = [f"u{number:02}" for number in range(10)]
+    for number, name in enumerate(staying):
+        title = {"title": "abc"[number % 3]} if number % 4 else {}
+        acme.push(name, emails=[{"value": f"{number % 5}@example.com"}], **title)
+        acme.push(f"leaver{number}", title="b")
+    if path == "":
+        acme.group("a group", "u01")
+    met, cursor, page = [], "", 0
+
+    while cursor is not None:
+        answer = acme.scim.get(f"{path}?cursor={cursor}&count=3&{query}")
+        assert answer["totalResults"] == len(acme.ids)
+        met += names(answer)
+        cursor = answer.get("nextCursor")
+        acme.scim.delete(f"/Users/{acme.ids.pop(f'leaver{page}')}")
+        acme.push(f"newcomer{page}", title="a")
+        acme.patch_user("u01", {"op": "replace", "path": "nickName", "value": str(page)})
+        page += 1
+
+    assert sorted(name for name in met if name in staying) == staying
+    assert len(met) == len(set(met))
 
 
 def test_a_cursor_belongs_to_its_organization_query_and_page_size(acme, world, clock):
@@ -159,3 +200,32 @@ def test_a_search_request_says_the_same_as_the_parameters(acme):
     assert [set(resource) for resource in answer["Resources"]] == [{"id", "schemas", "userName"}]
     assert names(answer) == ["Ben"]
     assert answer["totalResults"] == 3
+
+
+def sortable():
+    """Yield the path of every attribute."""
+    for resource_type in RESOURCE_TYPES:
+        for extension, attribute, sub in resource_type.walk():
+            yield str(AttributePath(extension, attribute, sub))
+
+
+@pytest.mark.parametrize("path", ["/Users", ""])
+def test_by_whatever_a_list_is_sorted_index_and_cursor_agree(world, path):
+    acme = world(premium=1, standard=1)
+    for number, name in enumerate(["dee", "Ada", "cy"]):
+        more = {"title": name, "emails": [{"value": name}], "externalId": name, "name": {"familyName": "x"}}
+        acme.push(name, active=number != 1, **(more if number else {}))
+    acme.group("Zebras", "dee", "cy")
+    acme.group("apes")
+    for attribute in sorted(set(sortable())):
+        query = f"sortBy={attribute}&sortOrder=descending"
+        answer = acme.scim.request("GET", f"{path}?{query}")
+        if answer.status_code == 200:
+            whole = names(answer.get_json(force=True))
+            assert walk(acme, f"{query}&count=2", path) == [
+                whole[at : at + 2] for at in range(0, len(whole), 2)
+            ]
+            assert names(acme.scim.get(f"{path}?{query}&startIndex=2&count=1")) == whole[1:2]
+        else:
+            assert answer.status_code == 400, (attribute, answer.text)
+            assert answer.get_json(force=True)["scimType"] == "invalidValue"

@@ -71,7 +71,7 @@ def test_a_user_s_tag_moves_with_their_groups_and_their_seat(acme):
     assert len(set(tags)) == 3
 
 
-@pytest.mark.parametrize("form", ["{0}", '"x", {0}', "*", "{1}"])
+@pytest.mark.parametrize("form", ["{0}", '"x", {0}', "*", "{1}", ', "x",, {0} ,'])
 def test_if_match_lets_the_present_version_through(acme, form):
     present = tag(acme)
 
@@ -100,19 +100,56 @@ def test_if_none_match_spares_what_is_known(acme, form, status):
     assert bool(response.data) == (status == 200)
 
 
-def test_of_many_changes_of_one_version_one_succeeds(acme):
+def put_title(acme, path, number):
+    return "PUT", path, {"userName": "ada", "title": f"Title {number}"}
+
+
+def patch_title_to(acme, path, number):
+    operation = {"op": "replace", "path": "title", "value": f"Title {number}"}
+    return "PATCH", path, {"schemas": [PATCH_OP], "Operations": [operation]}
+
+
+def rename(acme, path, number):
+    return "PUT", path, {"displayName": f"Group {number}", "members": []}
+
+
+def remove(acme, path, number):
+    return "DELETE", path, None
+
+
+def join(acme, path, number):
+    operation = {"op": "add", "path": "members", "value": [{"value": acme.ids[f"m{number}"]}]}
+    return "PATCH", path, {"schemas": [PATCH_OP], "Operations": [operation]}
+
+
+@pytest.mark.parametrize("in_bulk", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [("ada", put_title), ("ada", patch_title_to), ("eng", rename), ("eng", join), ("ada", remove)],
+)
+def test_of_many_changes_of_one_version_one_succeeds(acme, kind, change, in_bulk):
     """No update is lost: who was overtaken is told so."""
-    present = tag(acme)
-    barrier = threading.Barrier(8)
+    acme.push(*[f"m{number}" for number in range(6)])
+    acme.group("eng")
+    path = f"/{'Users' if kind == 'ada' else 'Groups'}/{acme.ids[kind]}"
+    present = tag(acme, path)
+    barrier = threading.Barrier(6)
 
-    def change(number):
+    def attempt(number):
+        method, where, body = change(acme, path, number)
         barrier.wait()
-        return patch_title(acme, f"Title {number}", **{"If-Match": present}).status_code
+        if not in_bulk:
+            return acme.scim.request(method, where, body, **{"If-Match": present}).status_code
+        operation = {"method": method, "path": where, "version": present, "data": body}
+        [result] = acme.scim.post("/Bulk", {"Operations": [operation]})["Operations"]
+        return int(result["status"])
 
-    with ThreadPoolExecutor(8) as pool:
-        statuses = Counter(pool.map(change, range(8)))
+    with ThreadPoolExecutor(6) as pool:
+        statuses = Counter(pool.map(attempt, range(6)))
 
-    assert statuses == {200: 1, 412: 7}
+    overtaken = 404 if change is remove else 412
+    assert statuses.pop(overtaken) == 5
+    assert sum(statuses.values()) == 1
 
 
 def test_changes_of_different_attributes_at_once_are_all_kept(acme):

@@ -165,7 +165,9 @@ def test_whatever_happens_at_once_no_seat_invoice_or_event_is_lost(live_server):
         invoices = party.all(http, "/invoices")
         events = party.all(http, "/seats/events")
         changes = [event for event in party.all(http, "/audit") if event["kind"] == "allocation_changed"]
+        listed = party.ask(http, acme.scim, "GET", "/scim/v2/Users?count=1000").json()
 
+    assert listed["totalResults"] == len(listed["Resources"]) == len(members), "totals are exact"
     held = Counter(member["seat"]["tier"] for member in members)
     for tier in tiers:
         assert held[tier["tier"]] == tier["used"] <= tier["allocated"], "I1"

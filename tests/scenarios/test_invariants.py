@@ -13,36 +13,33 @@ GROUPS = {"eng": "premium", "staff": "standard"}
 names = st.sampled_from(NAMES)
 groups = st.sampled_from(sorted(GROUPS))
 exhausted = st.sampled_from(["fallback", "wait", "auto_purchase", "reject"])
-happenings = st.lists(
-    st.one_of(
-        st.tuples(st.just("push"), names),
-        st.tuples(st.just("remove"), names),
-        st.tuples(st.just("deactivate"), names),
-        st.tuples(st.just("activate"), names),
-        st.tuples(st.just("join"), groups, names),
-        st.tuples(st.just("leave"), groups, names),
-        st.tuples(st.just("override"), names, st.sampled_from(["premium", "standard", "unassigned"])),
-        st.tuples(st.just("clear"), names),
-        st.tuples(st.just("swap"), names, names),
-        st.tuples(st.just("invite"), names),
-        st.tuples(st.just("log in"), names, groups),
-        st.tuples(st.just("upgrade"), names),
-        st.tuples(st.just("buy"), st.sampled_from(["premium", "standard"])),
-        st.tuples(st.just("reduce"), st.sampled_from(["premium", "standard"])),
-        st.tuples(st.just("reprocess")),
-        st.tuples(st.just("map"), groups, st.sampled_from(["premium", "standard"])),
-        st.tuples(st.just("unmap"), groups),
-        st.tuples(st.just("set"), st.just("group_mappings"), st.sampled_from(["on", "off"])),
-        st.tuples(st.just("set"), st.just("default_ceiling"), st.sampled_from(["premium", "standard"])),
-        st.tuples(st.just("set"), st.just("unmapped_policy"), st.sampled_from(["default", "remove"])),
-        st.tuples(st.just("set"), st.just("exhausted_policy"), exhausted),
-        st.tuples(st.just("lead"), names),
-        st.tuples(st.just("decide"), st.sampled_from(["confirm", "reject"])),
-        st.tuples(st.just("wait"), st.sampled_from(["1", "30"])),
-    ),
-    min_size=5,
-    max_size=30,
+happening = st.one_of(
+    st.tuples(st.just("push"), names),
+    st.tuples(st.just("remove"), names),
+    st.tuples(st.just("deactivate"), names),
+    st.tuples(st.just("activate"), names),
+    st.tuples(st.just("join"), groups, names),
+    st.tuples(st.just("leave"), groups, names),
+    st.tuples(st.just("override"), names, st.sampled_from(["premium", "standard", "unassigned"])),
+    st.tuples(st.just("clear"), names),
+    st.tuples(st.just("swap"), names, names),
+    st.tuples(st.just("invite"), names),
+    st.tuples(st.just("log in"), names, groups),
+    st.tuples(st.just("upgrade"), names),
+    st.tuples(st.just("buy"), st.sampled_from(["premium", "standard"])),
+    st.tuples(st.just("reduce"), st.sampled_from(["premium", "standard"])),
+    st.tuples(st.just("reprocess")),
+    st.tuples(st.just("map"), groups, st.sampled_from(["premium", "standard"])),
+    st.tuples(st.just("unmap"), groups),
+    st.tuples(st.just("set"), st.just("group_mappings"), st.sampled_from(["on", "off"])),
+    st.tuples(st.just("set"), st.just("default_ceiling"), st.sampled_from(["premium", "standard"])),
+    st.tuples(st.just("set"), st.just("unmapped_policy"), st.sampled_from(["default", "remove"])),
+    st.tuples(st.just("set"), st.just("exhausted_policy"), exhausted),
+    st.tuples(st.just("lead"), names),
+    st.tuples(st.just("decide"), st.sampled_from(["confirm", "reject"])),
+    st.tuples(st.just("wait"), st.sampled_from(["1", "30"])),
 )
+happenings = st.lists(happening, min_size=5, max_size=30)
 seats = st.tuples(st.integers(0, 3), st.integers(0, 3))
 policies = st.fixed_dictionaries(
     {

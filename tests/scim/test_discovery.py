@@ -19,6 +19,7 @@ from scim_server.scim.schemas import (
     USER_URN,
     with_seat_on_request,
 )
+from scim_server.scim.service_schemas import CONFIG_URN, RESOURCE_TYPE_URN, SCHEMA_URN, SERVICE_SCHEMAS
 
 BASE = "https://example.com/scim/v2"
 CAPABILITIES = Capabilities(
@@ -116,8 +117,36 @@ def test_a_resource_type_does_not_name_an_extension_that_is_shown_on_request_onl
     assert [extension["schema"] for extension in document["schemaExtensions"]] == [ENTERPRISE_URN]
 
 
-def test_every_schema_of_a_resource_type_is_published_once():
-    assert [schema.id for schema in SCHEMAS] == [USER_URN, ENTERPRISE_URN, SEAT_URN, GROUP_URN]
+def test_every_schema_is_published_once_those_of_discovery_among_them():
+    """RFC 7643 §8.7.1, §8.7.2."""
+    of_resources = [USER_URN, ENTERPRISE_URN, SEAT_URN, GROUP_URN]
+
+    assert [schema.id for schema in SCHEMAS] == [*of_resources, CONFIG_URN, RESOURCE_TYPE_URN, SCHEMA_URN]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [document for document in documents() if document.get("id") != SCHEMA_URN],
+    ids=lambda document: document["meta"]["location"],
+)
+def test_a_discovery_document_is_what_its_schema_says(document):
+    """All but the schema of schemas, which has one level more than it tells of (RFC 7643 §8.7.2)."""
+    [schema] = [schema for schema in SCHEMAS if schema.id == document["schemas"][0]]
+
+    def check(value, attributes):
+        assert value.keys() <= {attribute.name for attribute in attributes}
+        for attribute in attributes:
+            assert attribute.name in value or not attribute.required, attribute.name
+            inner = value.get(attribute.name, [])
+            assert isinstance(inner, list) == attribute.multi_valued or attribute.name not in value
+            for each in inner if attribute.multi_valued else [inner]:
+                if attribute.is_complex and each:
+                    check(each, attribute.sub_attributes)
+
+    check(
+        {name: value for name, value in document.items() if name not in ("schemas", "meta")},
+        schema.attributes,
+    )
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda s: s.name)
@@ -141,7 +170,8 @@ def test_what_does_not_apply_to_an_attribute_is_left_out(schema):
 
 def test_common_attributes_are_in_no_schema():
     """RFC 7643 §3.1: they are part of every resource and not to be listed."""
-    names = {attribute["name"] for s in SCHEMAS for attribute in schema_document(BASE, s)["attributes"]}
+    of_resources = [schema for schema in SCHEMAS if schema not in SERVICE_SCHEMAS]
+    names = {attribute["name"] for s in of_resources for attribute in schema_document(BASE, s)["attributes"]}
 
     assert names.isdisjoint({"id", "externalId", "meta", "schemas"})
 

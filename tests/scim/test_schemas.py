@@ -22,7 +22,6 @@ from scim_server.scim.schemas import (
     SEAT_URN,
     USER,
     USER_SCHEMA,
-    USER_URN,
     schema_from_json,
     with_extensions,
 )
@@ -234,7 +233,7 @@ def test_an_extension_is_added_to_a_copy_of_the_resource_type():
     assert len(USER.extensions) == 2
 
 
-@pytest.mark.parametrize("urn", [USER_URN, ENTERPRISE_URN, SEAT_URN.upper().replace("URN:", "urn:")])
+@pytest.mark.parametrize("urn", [ENTERPRISE_URN, SEAT_URN.upper().replace("URN:", "urn:")])
 def test_a_urn_can_be_used_once(urn):
     with pytest.raises(InvalidValue, match="already"):
         with_extensions(USER, [schema_from_json({**DECLARED, "id": urn})])

@@ -8,6 +8,7 @@ from scim_server.scim.bulk import read, references_in, without_references
 from tests.web.conftest import Caller
 
 USERS, GROUPS = "/Users", "/Groups"
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 
 def post(bulk_id, path, **data):
@@ -91,6 +92,21 @@ def test_circular_references_are_resolved(scim, bulk):
     assert results[0]["version"] == a["meta"]["version"]
 
 
+def test_those_without_a_bulk_id_may_refer_to_a_circle(scim, bulk):
+    results = bulk(
+        post(None, GROUPS, displayName="C", members=[{"value": "bulkId:a"}]),
+        post(None, GROUPS, displayName="D", members=[{"value": "bulkId:b"}]),
+        post("a", GROUPS, displayName="A", members=[{"value": "bulkId:b"}]),
+        post("b", GROUPS, displayName="B", members=[{"value": "bulkId:a"}]),
+    )
+
+    groups = [
+        body_of(scim.get(result["location"].removeprefix("http://localhost/scim/v2"))) for result in results
+    ]
+    ids = [group["id"] for group in groups]
+    assert [group["members"][0]["value"] for group in groups] == [ids[2], ids[3], ids[3], ids[2]]
+
+
 def test_what_could_not_be_completed_is_no_success(bulk, user):
     results = bulk(
         post("a", GROUPS, displayName="A", members=[{"value": "bulkId:b"}]),
@@ -101,14 +117,41 @@ def test_what_could_not_be_completed_is_no_success(bulk, user):
     assert [result["status"] for result in results] == ["400", "409"]
 
 
+def test_what_could_not_be_completed_stands_for_nothing_afterwards(scim, bulk, user):
+    results = bulk(
+        post("a", GROUPS, displayName="A", members=[{"value": "bulkId:b"}]),
+        post("b", USERS, userName="ada", nickName="bulkId:a"),
+        {"method": "DELETE", "path": "/Groups/bulkId:a"},
+        post("c", GROUPS, displayName="C", members=[{"value": "bulkId:a"}]),
+    )
+
+    assert [result["status"] for result in results] == ["400", "409", "400", "400"]
+    assert body_of(scim.get("/Groups"))["totalResults"] == 0
+
+
+@pytest.mark.parametrize("references", [("b", "a"), ("b", "b"), ("a", "b"), ("b", "c")])
+def test_references_in_any_order_lead_to_the_same(scim, bulk, references):
+    """RFC 7644 §3.7: the same stateful result, whatever the order of the operations."""
+    first, second = (f"bulkId:{reference}" for reference in references)
+
+    results = bulk(
+        post("a", USERS, userName="a", **{ENTERPRISE: {"manager": {"value": first}}}),
+        post("b", USERS, userName="b", **{ENTERPRISE: {"manager": {"value": second}}}),
+        post("c", USERS, userName="c"),
+    )
+
+    ids = {result["bulkId"]: result["location"].rpartition("/")[2] for result in results}
+    managers = [body_of(scim.get(f"/Users/{ids[name]}"))[ENTERPRISE]["manager"]["value"] for name in "ab"]
+    assert managers == [ids[reference] for reference in references]
+
+
 def test_references_are_resolved_in_extensions_paths_and_filters(scim, bulk):
-    enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
     add = {"Operations": [{"op": "add", "path": "members", "value": [{"value": "bulkId:u"}]}]}
     remove = {"Operations": [{"op": "remove", "path": 'members[value eq "bulkId:u"]'}]}
 
     results = bulk(
         post("u", USERS, userName="ben"),
-        post("v", USERS, userName="cy", **{enterprise: {"manager": {"value": "bulkId:u"}}}),
+        post("v", USERS, userName="cy", **{ENTERPRISE: {"manager": {"value": "bulkId:u"}}}),
         post("g", GROUPS, displayName="eng"),
         {"method": "PATCH", "path": "/Groups/bulkId:g", "data": add},
         {"method": "PATCH", "path": "/Groups/bulkId:g", "data": remove},
@@ -119,7 +162,7 @@ def test_references_are_resolved_in_extensions_paths_and_filters(scim, bulk):
         body_of(scim.get(result["location"].removeprefix("http://localhost/scim/v2")))
         for result in results[:3]
     )
-    assert cy[enterprise]["manager"]["value"] == ben["id"]
+    assert cy[ENTERPRISE]["manager"]["value"] == ben["id"]
     assert "members" not in eng
 
 
@@ -137,6 +180,41 @@ def test_what_fails_says_why_and_takes_along_what_refers_to_it(bulk, user):
     assert "location" not in results[0]
     assert results[3]["location"].endswith("/scim/v2/Users/nobody")
     assert results[4]["status"] in ("400", "412")
+
+
+def test_what_fails_names_the_resource_that_it_was_about(bulk):
+    stale = {"method": "DELETE", "path": "/Users/bulkId:u", "version": 'W/"77"'}
+
+    created, refused = bulk(post("u", USERS, userName="ben"), stale)
+
+    assert refused["status"] == "412"
+    assert refused["location"] == created["location"]
+    assert created["version"] in refused["response"]["detail"]
+
+
+def test_the_resource_is_answered_where_the_path_asks_for_attributes(bulk, user):
+    """RFC 7644 §3.7: the server may omit the body of what went well; §3.9 says which part is wanted."""
+    name = {"Operations": [{"op": "add", "path": "name.familyName", "value": "Byron"}]}
+    rename = {"Operations": [{"op": "replace", "path": "displayName", "value": "B"}]}
+    label = {"Operations": [{"op": "add", "path": f"{ENTERPRISE}:department", "value": "Ops"}]}
+
+    created, named, labelled, group, renamed, quiet = bulk(
+        post("u", "/Users?attributes=userName", userName="ben", title="Boss"),
+        {"method": "PATCH", "path": f"/Users/{user['id']}?attributes=name.familyName", "data": name},
+        {"method": "PATCH", "path": f"/Users/bulkId:u?attributes={ENTERPRISE}:department", "data": label},
+        post(
+            "g", "/Groups?excludedAttributes=members,meta", displayName="A", members=[{"value": "bulkId:h"}]
+        ),
+        {"method": "PATCH", "path": "/Groups/bulkId:g?attributes=displayName", "data": rename},
+        post("h", "/Groups", displayName="H", members=[{"value": "bulkId:g"}]),
+    )
+
+    assert created["response"].keys() == {"schemas", "id", "userName"}
+    assert named["response"]["name"] == {"familyName": "Byron"}
+    assert labelled["response"][ENTERPRISE] == {"department": "Ops"}
+    assert group["response"].keys() == {"schemas", "id", "displayName"}
+    assert (renamed["status"], renamed["response"]["displayName"]) == ("200", "B")
+    assert "response" not in quiet
 
 
 @pytest.mark.parametrize(("limit", "processed"), [(None, 4), (1, 2), (2, 3), (3, 4), (0, 2)])
@@ -160,7 +238,11 @@ def test_fail_on_errors_ends_the_job(bulk, user, limit, processed):
         ({"method": "DELETE", "path": "/Users"}, "405"),
         ({"method": "POST", "path": "/Users", "bulkId": "x"}, "400"),
         ({"method": "POST", "path": "/Users", "bulkId": "x", "data": []}, "400"),
-        ({}, "404"),
+        ({"method": "POST", "path": "/Users/.search", "bulkId": "x", "data": {}}, "405"),
+        ({"method": "DELETE", "path": "/Planets/x"}, "404"),
+        ({"method": "DELETE"}, "400"),
+        ({"path": "/Users/x"}, "400"),
+        ({}, "400"),
     ],
 )
 def test_an_operation_that_cannot_be_is_refused_alone(bulk, operation, status):
@@ -168,6 +250,7 @@ def test_an_operation_that_cannot_be_is_refused_alone(bulk, operation, status):
 
     assert result["status"] == status
     assert result["response"]["status"] == status
+    assert ("and no other method" in result["response"]["detail"]) == (status == "405")
 
 
 @pytest.mark.parametrize(

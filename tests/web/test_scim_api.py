@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.web.conftest import Caller
+
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
@@ -259,10 +261,59 @@ def test_a_search_by_post_finds_what_the_query_finds(scim, user):
     assert body_of(scim.post("/.search", request))["totalResults"] == 2
 
 
+@pytest.mark.parametrize("names", [["userName", "title"], "userName,title", ["username, TITLE"]])
+def test_a_search_request_names_attributes_as_a_list_or_as_a_query_does(scim, user, names):
+    scim.patch(f"/Users/{user['id']}", {"op": "add", "path": "title", "value": "x"})
+
+    [found] = body_of(scim.post("/Users/.search", {"attributes": names}))["Resources"]
+
+    assert found.keys() == {"schemas", "id", "userName", "title"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "scim_type"),
+    [
+        ({"attributes": [7]}, "invalidSyntax"),
+        ({"startIndex": "first"}, "invalidSyntax"),
+        ({"SORTORDER": 7}, "invalidSyntax"),
+        ({"count": "many"}, "invalidSyntax"),
+        ({"count": "many", "cursor": ""}, "invalidCount"),
+        ({"count": 100_000, "cursor": ""}, "invalidCount"),
+        ({"cursor": 7}, "invalidCursor"),
+        ({"cursor": "forged"}, "invalidCursor"),
+        ({"filter": "userName"}, "invalidFilter"),
+        ({"sortBy": "nosuch"}, "invalidValue"),
+        ({"sortOrder": "sideways"}, "invalidValue"),
+    ],
+)
+def test_a_search_request_that_makes_no_sense_is_refused(scim, request_, scim_type):
+    response = scim.post("/Users/.search", request_)
+
+    assert response.status_code == 400
+    assert body_of(response)["scimType"] == scim_type
+
+
 def test_the_root_lists_all_types(scim, user):
     scim.post("/Groups", {"displayName": "eng"})
 
     assert body_of(scim.get(""))["totalResults"] == 2
+
+
+@pytest.mark.parametrize(("usual", "most"), [(3, 2), (1, 2)])
+def test_pages_are_as_large_as_promised(make_app, make_token, usual, most):
+    app = make_app(default_page_size=usual, max_page_size=most)
+    scim = Caller(app, make_token("scim"), "/scim/v2")
+    for name in ("ada", "ben", "cy"):
+        scim.post("/Users", {"userName": name})
+    config = body_of(scim.get("/ServiceProviderConfig"))
+
+    def size(query):
+        return len(body_of(scim.get(f"/Users?{query}"))["Resources"])
+
+    assert size("") == size("cursor=") == config["pagination"]["defaultPageSize"] == min(usual, most)
+    assert size("count=3") == config["filter"]["maxResults"] == config["pagination"]["maxPageSize"] == most
+    assert scim.get(f"/Users?cursor=&count={most}").status_code == 200
+    assert body_of(scim.get(f"/Users?cursor=&count={most + 1}"))["scimType"] == "invalidCount"
 
 
 def test_a_cursor_leads_through_a_list(scim):
@@ -304,6 +355,10 @@ def test_me_is_the_person_whom_the_token_stands_for(caller, user):
         ("DELETE", "/Users", {"GET", "POST"}),
         ("POST", "/Users/x", {"GET", "PUT", "PATCH", "DELETE"}),
         ("GET", "/.search", {"POST"}),
+        ("GET", "/Users/.search", {"POST"}),
+        ("PUT", "/Groups/.search/", {"POST"}),
+        ("DELETE", "", {"GET"}),
+        ("GET", "/Bulk", {"POST"}),
         ("POST", "/Schemas", {"GET"}),
     ],
 )
@@ -313,6 +368,31 @@ def test_a_method_that_an_address_does_not_take(scim, method, path, allowed):
     assert response.status_code == 405
     assert {name.strip() for name in response.headers["Allow"].split(",")} - {"HEAD", "OPTIONS"} == allowed
     assert body_of(response)["schemas"] == [ERROR]
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/Users", "/Users/{id}", "/Groups", "/Schemas", "/ServiceProviderConfig"]
+)
+def test_head_answers_as_get_does_without_a_body(scim, user, path):
+    path = path.format(id=user["id"])
+
+    head, get = scim.request("HEAD", path), scim.get(path)
+
+    assert (head.status_code, head.data) == (200, b"")
+    compared = ("Content-Type", "Content-Length", "ETag", "Location")
+    assert [head.headers.get(name) for name in compared] == [get.headers.get(name) for name in compared]
+
+
+@pytest.mark.parametrize("version", ["v1", "v1.1", "v2.0", "v3", "v22"])
+def test_another_version_of_the_protocol_is_refused(app, scim, version):
+    """RFC 7644 §3.13."""
+    for path in ("", "/Users", "/Users/x"):
+        response = app.test_client().get(
+            f"/scim/{version}{path}", headers={"Authorization": f"Bearer {scim.token}"}
+        )
+
+        assert response.status_code == 400
+        assert body_of(response)["scimType"] == "invalidVers"
 
 
 def test_an_unknown_address_is_a_scim_error(scim):
