@@ -9,7 +9,6 @@ python -m benchmarks.bench --publish    # and write the tables into docs/perform
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import statistics
 import sys
@@ -34,7 +33,7 @@ _STARTS = 3
 
 def main() -> None:
     given = _options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped then, too
+    stop_servers_when_terminated()
     few, many = given.users
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scim-seats-bench-")))
@@ -43,12 +42,12 @@ def main() -> None:
         floor = stack.enter_context(servers.floor(folder))
         worlds = {
             users: [
-                World(server, users) for server in _servers(stack, folder, postgresql, users, given.databases)
+                World(server, users) for server in ours(stack, folder, postgresql, users, given.databases)
             ]
             for users in dict.fromkeys((few, many))
         }
         fill([world for some in worlds.values() for world in some])
-        stages = [Stage(some, _chosen(rows_for(users, few), given.rows)) for users, some in worlds.items()]
+        stages = [Stage(some, chosen(rows_for(users, few), given.rows)) for users, some in worlds.items()]
         results = measure(stages, floor, rounds=given.rounds, seconds=given.seconds, note=note)
         used = {world.server.name: _largest_worker(world.server) for world in worlds[many]}
         start = {world.server.name: _start(world.server, folder) for world in worlds[many]}
@@ -62,7 +61,7 @@ def main() -> None:
         "worker_megabytes": used,
         "results": [report.as_json(one) for one in results],
     }
-    write(text, document, "bench", given.output)
+    report.write(text, document, "bench", given.output)
     if given.publish:
         report.publish(text, "bench")
     sys.exit(any(one.void for one in results))
@@ -75,11 +74,19 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--users", type=int, nargs=2, metavar=("FEW", "MANY"), help="[default: 1000 100000; quick: 1000 5000]"
     )
-    parser.add_argument("--rounds", type=int, help="[default: 5; quick: 1]")
+    parser.add_argument("--databases", nargs="+", choices=(SQLITE, POSTGRESQL), default=[SQLITE, POSTGRESQL])
+    add_common_options(parser, rounds=5)
+    given = parser.parse_args()
+    given.users = given.users or ([1000, 5000] if given.quick else [1000, 100_000])
+    complete(given, rounds=5)
+    return given
+
+
+def add_common_options(parser: argparse.ArgumentParser, *, rounds: int) -> None:
+    parser.add_argument("--rounds", type=int, help=f"[default: {rounds}; quick: 1]")
     parser.add_argument("--seconds", type=float, help="for a row in a round [default: 0.7; quick: 0.3]")
     parser.add_argument("--rows", nargs="+", metavar="KEY", help="only these; * stands for anything")
-    parser.add_argument("--databases", nargs="+", choices=(SQLITE, POSTGRESQL), default=[SQLITE, POSTGRESQL])
-    parser.add_argument("--quick", action="store_true", help="a minute or two, to see that it works")
+    parser.add_argument("--quick", action="store_true", help="to see that it works")
     parser.add_argument("--publish", action="store_true", help="write the tables into docs/performance.md")
     parser.add_argument(
         "--output",
@@ -87,11 +94,12 @@ def _options() -> argparse.Namespace:
         default=RESULTS,
         help="the folder for the tables and the JSON; - prints both [default: benchmarks/results]",
     )
-    given = parser.parse_args()
-    given.users = given.users or ([1000, 5000] if given.quick else [1000, 100_000])
-    given.rounds = given.rounds or (1 if given.quick else 5)
+
+
+def complete(given: argparse.Namespace, *, rounds: int) -> None:
+    """Fill in what depends on ``--quick``."""
+    given.rounds = given.rounds or (1 if given.quick else rounds)
     given.seconds = given.seconds or (0.3 if given.quick else 0.7)
-    return given
 
 
 def rows_for(users: int, few: int) -> list[Row]:
@@ -109,19 +117,26 @@ def rows_for(users: int, few: int) -> list[Row]:
     return [*reading.rows(sizes), *writing.rows(), *membership.rows([0, *sizes])]
 
 
-def _chosen(rows: list[Row], patterns: Sequence[str] | None) -> list[Row]:
+def chosen(rows: list[Row], patterns: Sequence[str] | None) -> list[Row]:
     if patterns is None:
         return rows
     return [row for row in rows if any(fnmatch(row.key, pattern) for pattern in patterns)]
 
 
-def _servers(
-    stack: ExitStack, folder: Path, postgresql: servers.PostgreSQL, users: int, databases: Sequence[str]
+def ours(
+    stack: ExitStack,
+    folder: Path,
+    postgresql: servers.PostgreSQL,
+    users: int,
+    databases: Sequence[str],
+    names: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
-    for name in databases:
-        place = folder / f"{name}-{users}".lower()
+    """Start scim-seats once for each database, each with a database of its own."""
+    for database in databases:
+        name = names[database] if names else database
+        place = folder / f"{database}-{users}".lower()
         place.mkdir()
-        if name == SQLITE:
+        if database == SQLITE:
             yield stack.enter_context(servers.scim_seats(name, f"sqlite:///{place}/scim.sqlite3", place))
         else:
             url = postgresql.make(f"bench_{users}")
@@ -161,8 +176,8 @@ def _sections(
 ) -> Iterator[str]:
     found = report.Results(results)
     few, many = given.users
-    yield "\n".join(f"- {name}: {value}" for name, value in facts.items())
-    yield f"{report.of_floor(results)} Medians of {given.rounds} × {given.seconds:g} s for each row."
+    yield report.of_facts(facts)
+    yield report.of_run(results, given.rounds, given.seconds)
     yield f"### {few:,} users"
     yield report.of_rows(found)
     if few != many:
@@ -177,15 +192,8 @@ def _sections(
         yield "\n".join(notes)
 
 
-def write(text: str, document: Mapping[str, object], name: str, output: Path) -> None:
-    """Write tables and JSON into a folder, or both to standard output for ``-``."""
-    if str(output) == "-":
-        print(text, json.dumps(document, indent=1), sep="\n\n")
-        return
-    output.mkdir(parents=True, exist_ok=True)
-    (output / f"{name}.md").write_text(text + "\n")
-    (output / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
-    print(text)
+def stop_servers_when_terminated() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
 def note(text: str) -> None:

@@ -85,23 +85,31 @@ def measure(
                 note(f"round {number} of {rounds}: {row.title}")
                 floor_rate = _floor_rate(floor) if number else 1.0
                 for world in stage.worlds:
-                    _take_turn(
-                        world, row, results[world, row], floor_rate, seconds if number else _REHEARSAL_SECONDS
-                    )
-        if not number:
-            for result in results.values():
-                result.samples.clear()
+                    result = results[world, row]
+                    if not number:
+                        _rehearse(world, row, result)
+                    elif not (result.absent or result.void):
+                        _take_turn(world, row, result, floor_rate, seconds)
     return list(results.values())
 
 
-def _take_turn(world: World, row: Row, result: Result, floor_rate: float, seconds: float) -> None:
-    if result.absent or result.void:
-        return
+def _rehearse(world: World, row: Row, result: Result) -> None:
+    """Find out whether the server can do it. What a peer cannot is no fault; of ours it is one."""
     try:
-        result.samples.append(_sample(world, row, floor_rate, seconds))
+        _sample(world, row, 1.0, _REHEARSAL_SECONDS)
     except NotServed as error:
         result.absent = str(error)
     except (WrongAnswer, Broken) as error:
+        if world.server.is_peer:
+            result.absent = str(error)
+        else:
+            result.void = str(error)
+
+
+def _take_turn(world: World, row: Row, result: Result, floor_rate: float, seconds: float) -> None:
+    try:
+        result.samples.append(_sample(world, row, floor_rate, seconds))
+    except (NotServed, WrongAnswer, Broken) as error:
         result.void = str(error)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from urllib.parse import quote
 
@@ -35,7 +36,7 @@ def rows(sizes: Sequence[int]) -> list[Row]:
 def wide_rows(size: int) -> list[Row]:
     """What concerns many members at once, beside a group of ``size``."""
     return [
-        Row("add-together", "add members to one group from 8 connections", partial(_add, size=size)),
+        Row("add-together", "add members to one group from 8 connections", partial(_add_together, size=size)),
         Row("add-100", f"add {_SLICE} members in one PATCH", _add_many, connections=1),
         Row("create-group", f"create a group with {_NEW_GROUP:,} members", _create, connections=1),
         Row("cycle", "Entra cycle (70 % look-up, 15 % PATCH user, 10 % PATCH group, 5 % create)", _cycle),
@@ -43,44 +44,45 @@ def wide_rows(size: int) -> list[Row]:
 
 
 def _add(world: World, *, size: int) -> Work:
-    joining = world.spare
+    """Let people join; they stay for the row in which they leave again."""
+    _send_home(world, size)
     groups = [world.group(size)] if size else world.empty_groups(_GROUPS)
-    plan = [(groups[place % len(groups)], one) for place, one in enumerate(joining)]
-    requests = [world.add(group, [one]) for group, one in plan]
-    joined: list[tuple[str, str]] = []
+    plan = [(groups[place % len(groups)], one) for place, one in enumerate(world.spare)]
 
     def after(sent: int) -> Fault:
-        joined.extend(plan[:sent])
-        return _membership(world, groups, world.ids[:size], joined)
+        world.guests[size] = groups, plan[:sent]
+        return _membership(world, groups, world.ids[:size], plan[:sent])
 
-    def finish() -> None:
-        if size:
-            world.send([world.remove(group, one) for group, one in joined])
-        else:
-            world.delete("/Groups", groups)
+    return Work([world.add(group, [one]) for group, one in plan], _accepted, after)
 
-    return Work(requests, _accepted, after, finish)
+
+def _add_together(world: World, *, size: int) -> Work:
+    return replace(_add(world, size=size), finish=lambda: _send_home(world, size))
 
 
 def _remove(world: World, *, size: int) -> Work:
-    leaving = world.spare
-    groups = [world.group(size)] if size else world.empty_groups(_GROUPS)
-    plan = [(groups[place % len(groups)], one) for place, one in enumerate(leaving)]
-    for group in groups:
-        world.send([world.add(group, [one for where, one in plan if where == group])])
-    remaining = list(plan)
+    """Let those leave who have joined before; where nobody has, they are let in first."""
+    if size not in world.guests:
+        joining = _add(world, size=size)
+        world.send(joining.requests[:_SLICE])
+        joining.after(_SLICE)
+    groups, plan = world.guests[size]
 
     def after(sent: int) -> Fault:
-        del remaining[:sent]
-        return _membership(world, groups, world.ids[:size], remaining)
+        world.guests[size] = groups, plan[sent:]
+        return _membership(world, groups, world.ids[:size], plan[sent:])
 
-    def finish() -> None:
-        if size:
-            world.send([world.remove(group, one) for group, one in remaining])
-        else:
-            world.delete("/Groups", groups)
+    requests = [world.remove(group, one) for group, one in plan]
+    return Work(requests, _accepted, after, lambda: _send_home(world, size))
 
-    return Work([world.remove(group, one) for group, one in plan], _accepted, after, finish)
+
+def _send_home(world: World, size: int) -> None:
+    """Remove whoever is still a guest in the groups of a size."""
+    groups, plan = world.guests.pop(size, ((), ()))
+    if size:
+        world.send([world.remove(group, one) for group, one in plan])
+    else:
+        world.delete("/Groups", groups)
 
 
 def _add_many(world: World) -> Work:

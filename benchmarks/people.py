@@ -30,9 +30,12 @@ def begins_with_letter(number: int) -> bool:
     return user_name(number).startswith(LETTER)
 
 
-def user(number: int, *, name: str | None = None, title: str | None = None) -> dict[str, Any]:
-    """Return a person as an identity provider sends one, about one kilobyte; ``name``: another userName."""
-    given, family = _name(number)
+def user(number: int, *, name: str | None = None, given: str | None = None) -> dict[str, Any]:
+    """Return a person as an identity provider sends one, about one kilobyte.
+
+    ``name`` and ``given``: another userName and given name than those of the number.
+    """
+    first, family = _name(number)
     domain = "harbour.example" if number in HARBOUR and name is None else "example.com"
     department = _DEPARTMENTS[number % len(_DEPARTMENTS)]
     street = f"{number % 997} Main Street"
@@ -40,12 +43,12 @@ def user(number: int, *, name: str | None = None, title: str | None = None) -> d
         "schemas": [USER, ENTERPRISE],
         "userName": name or user_name(number),
         "externalId": f"00u-{name or user_name(number)}",
-        "name": {"givenName": given, "familyName": family, "formatted": f"{given} {family}"},
-        "displayName": f"{given} {family} {number}",
-        "title": title or f"Senior {department} Specialist",
+        "name": {"givenName": given or first, "familyName": family, "formatted": f"{first} {family}"},
+        "displayName": f"{first} {family} {number}",
+        "title": f"Senior {department} Specialist",
         "preferredLanguage": "en-US",
         "active": True,
-        "emails": [{"value": f"{given}.{family}.{number}@{domain}".lower(), "type": "work", "primary": True}],
+        "emails": [{"value": f"{first}.{family}.{number}@{domain}".lower(), "type": "work", "primary": True}],
         "phoneNumbers": [
             {"value": f"+1 555 01{number % 100:02d} {number % 10_000:04d}", "type": "work"},
             {"value": f"+1 555 02{number % 100:02d} {number % 10_000:04d}", "type": "mobile"},

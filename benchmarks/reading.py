@@ -109,16 +109,15 @@ def _filter_begins(world: World) -> Work:
 def _filter_modified(world: World) -> Work:
     """Change one person, then twenty more, and ask who has changed since the one."""
     first, *others = world.some(21)
-    _change_title(world, [first])
+    _rename(world, [first])
     since = world.call("GET", _path(world, first)).json()["meta"]["lastModified"]
     time.sleep(1.1)  # some servers count in whole seconds
-    _change_title(world, others)
+    _rename(world, others)
     return _filter(world, f'meta.lastModified gt "{since}"', len(others))
 
 
-def _change_title(world: World, numbers: Sequence[int]) -> None:
-    title = f"Changed at {time.time():.3f}"
-    body = people.patch("replace", "title", title)
+def _rename(world: World, numbers: Sequence[int]) -> None:
+    body = people.patch("replace", "name.givenName", f"Changed at {time.time():.3f}")
     world.each("PATCH", [(_path(world, number), body) for number in numbers])
 
 

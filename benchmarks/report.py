@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,21 @@ def publish(text: str, marker: str) -> None:
     before, rest = DOCUMENT.read_text().split(begin)
     _, after = rest.split(end)
     DOCUMENT.write_text(f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}")
+
+
+def write(text: str, document: Mapping[str, object], name: str, output: Path) -> None:
+    """Write tables and JSON into a folder, or both to standard output for ``-``."""
+    if str(output) == "-":
+        print(text, json.dumps(document, indent=1), sep="\n\n")
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    (output / f"{name}.md").write_text(text + "\n")
+    (output / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
+    print(text)
+
+
+def of_facts(facts: Mapping[str, str]) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in facts.items())
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -168,12 +184,16 @@ def of_processes(start: Mapping[str, float], memory: Mapping[str, Mapping[str, f
     return table(head, lines)
 
 
-def of_floor(results: Sequence[Result]) -> str:
+def of_run(results: Sequence[Result], rounds: int, seconds: float) -> str:
+    """Say how long was measured, and how fast the floor was meanwhile."""
     floors = sorted(sample.floor for one in results for sample in one.samples)
     if not floors:
         return "No row has counted."
     low, middle, high = (floors[int((len(floors) - 1) * share)] for share in (0.1, 0.5, 0.9))
-    return f"The floor: {middle:,.0f} requests a second (10th percentile {low:,.0f}, 90th {high:,.0f})."
+    return (
+        f"The floor: {middle:,.0f} requests a second (10th percentile {low:,.0f}, 90th {high:,.0f}). "
+        f"Medians of {rounds} × {seconds:g} s for each row."
+    )
 
 
 def as_json(result: Result) -> dict[str, object]:

@@ -46,6 +46,7 @@ class Server:
     jit: Service | None = None
     admin: Service | None = None
     traits: Traits = Traits()
+    is_peer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,25 +125,27 @@ def start_time(database_url: str, folder: Path) -> float:
 def _serving(database_url: str, folder: Path, port: int) -> AbstractContextManager[tuple[int, float]]:
     environment = {**os.environ, "SCIM_DATABASE_URL": database_url}
     arguments = [str(_BIN / "scim-server"), "serve", "--port", str(port)]
-    return process(arguments, folder / f"serve-{port}.log", port, "/readyz", environment)
+    return process(
+        arguments, folder / f"serve-{port}.log", Service("127.0.0.1", port), "/readyz", environment
+    )
 
 
 @contextmanager
 def floor(folder: Path) -> Iterator[Server]:
     """A Flask route with a constant answer, served as scim-seats on SQLite is."""
-    port = free_port()
-    options = ["--interface", "wsgi", "--workers", "2", "--blocking-threads", "1", "--port", str(port)]
-    arguments = [str(_BIN / "granian"), *options, "benchmarks.floor:app"]
+    service = Service("127.0.0.1", free_port())
+    options = ["--interface", "wsgi", "--workers", "2", "--blocking-threads", "1"]
+    arguments = [str(_BIN / "granian"), *options, "--port", str(service.port), "benchmarks.floor:app"]
     root_folder = Path(__file__).parent.parent
-    with process(arguments, folder / "floor.log", port, "/", os.environ, root_folder) as (root, _):
-        yield Server("floor", Service("127.0.0.1", port), root)
+    with process(arguments, folder / "floor.log", service, "/", os.environ, root_folder) as (root, _):
+        yield Server("floor", service, root)
 
 
 @contextmanager
 def process(
     arguments: Sequence[str],
     log: Path,
-    port: int,
+    service: Service,
     path: str,
     environment: Mapping[str, str],
     cwd: Path | None = None,
@@ -154,7 +157,7 @@ def process(
         subprocess.Popen(arguments, env=environment, stdout=output, stderr=output, cwd=cwd) as started,
     ):
         try:
-            _wait_for(Service("127.0.0.1", port), path, started, log)
+            _wait_for(service, path, started, log)
             yield started.pid, time.perf_counter() - begun
         finally:
             started.terminate()

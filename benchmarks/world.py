@@ -29,6 +29,8 @@ class World:
         self.size = size
         self.ids: list[str] = []
         self.random = random.Random(size)
+        self.guests: dict[int, tuple[Sequence[str], Sequence[tuple[str, str]]]] = {}
+        """Spare people who are in groups of a size at the moment: the groups, and pairs of group and member."""
         self._groups: dict[int, str] = {}
         self._newcomers: list[str] = []
         self._names = 0
@@ -104,9 +106,12 @@ class World:
         """Return the group of the first ``size`` people; it is made when it is first asked for."""
         if size not in self._groups:
             answer = self.call("POST", "/Groups", people.group(f"The first {size}", self.ids[:size]))
-            self._groups[size] = answer.json()["id"]
-            if (there := len(self.members(self._groups[size]))) != size:
-                raise NotServed(f"a group created with {size} members has {there}")
+            group = answer.json()["id"]
+            if len(self.members(group)) < size:  # some take no members at a creation
+                self.send([self.add(group, self.ids[:size])])
+            if (there := len(self.members(group))) != size:
+                raise NotServed(f"a group that was given {size} members has {there}")
+            self._groups[size] = group
         return self._groups[size]
 
     def empty_groups(self, count: int) -> list[str]:

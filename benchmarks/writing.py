@@ -56,18 +56,23 @@ def _create(world: World) -> Work:
 
 
 def _patch_active(world: World) -> Work:
-    """Suspend people in Entra's own spelling; bring them back, untimed."""
+    """Suspend people in Entra's own spelling."""
+    return _suspensions(world, people.patch("Replace", "active", "False"))
+
+
+def _patch_pathless(world: World) -> Work:
+    """Suspend people as Okta does."""
+    return _suspensions(world, people.patch("replace", None, {"active": False}))
+
+
+def _suspensions(world: World, body: dict[str, Any]) -> Work:
+    """Suspend people; bring them back, untimed."""
 
     def bring_back(ids: list[str]) -> None:
-        body = people.patch("replace", "active", True)
-        world.each("PATCH", [(f"/Users/{quote(one)}", body) for one in ids])
+        active = people.patch("replace", "active", True)
+        world.each("PATCH", [(f"/Users/{quote(one)}", active) for one in ids])
 
-    return _patches(
-        world,
-        lambda _: people.patch("Replace", "active", "False"),
-        lambda user, _: user["active"] is False,
-        bring_back,
-    )
+    return _patches(world, lambda _: body, lambda user, _: user["active"] is False, bring_back)
 
 
 def _patch_name(world: World) -> Work:
@@ -76,15 +81,6 @@ def _patch_name(world: World) -> Work:
         world,
         lambda number: people.patch("replace", "name.givenName", f"Given {number} {stamp}"),
         lambda user, number: user["name"]["givenName"] == f"Given {number} {stamp}",
-    )
-
-
-def _patch_pathless(world: World) -> Work:
-    stamp = _stamp()
-    return _patches(
-        world,
-        lambda number: people.patch("replace", None, {"nickName": f"N{number}", "title": f"T {stamp}"}),
-        lambda user, number: (user["nickName"], user["title"]) == (f"N{number}", f"T {stamp}"),
     )
 
 
@@ -112,14 +108,14 @@ def _patches(
 
 
 def _put(world: World) -> Work:
-    numbers, title = world.some(_MOST), f"Replaced {_stamp()}"
+    numbers, given = world.some(_MOST), f"Replaced {_stamp()}"
     requests = [
-        world.scim.request("PUT", f"/Users/{quote(world.ids[number])}", people.user(number, title=title))
+        world.scim.request("PUT", f"/Users/{quote(world.ids[number])}", people.user(number, given=given))
         for number in numbers
     ]
 
     def is_replaced(user: dict[str, Any], number: int) -> bool:
-        return bool(user["title"] == title and user["userName"] == people.user_name(number))
+        return bool(user["name"]["givenName"] == given and user["userName"] == people.user_name(number))
 
     def after(sent: int) -> Fault:
         return _all_are(world, [(world.ids[number], number) for number in numbers[:sent]], is_replaced)
