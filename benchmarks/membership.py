@@ -87,7 +87,7 @@ def _send_home(world: World, size: int) -> None:
 
 def _add_many(world: World) -> Work:
     groups = world.empty_groups(_GROUPS)
-    slices = [world.ids[start : start + _SLICE] for start in range(0, world.size - _SLICE + 1, _SLICE)]
+    slices = [world.ids[start : start + _SLICE] for start in range(0, world.size, _SLICE)]
     plan = [(group, part) for part in slices[:8] for group in groups]
 
     def after(sent: int) -> Fault:

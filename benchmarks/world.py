@@ -71,12 +71,12 @@ class World:
         ]
         return self.random.sample(ordinary, min(count, len(ordinary)))
 
-    def newcomers(self, count: int) -> list[str]:
-        """Return people who have joined since and whom nothing else needs; those who are missing are created."""
-        if (missing := count - len(self._newcomers)) > 0:
+    def newcomers(self, least: int) -> list[str]:
+        """Return people who have joined since and whom nothing else needs; where they are few, more are created."""
+        if (missing := least - len(self._newcomers)) > 0:
             users = [people.user(number, name=self.new_name()) for number in range(missing)]
             self._newcomers += self.create(users)
-        return self._newcomers[:count]
+        return list(self._newcomers)
 
     def welcome(self, ids: Iterable[str]) -> None:
         """Remember who has joined."""

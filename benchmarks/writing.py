@@ -13,7 +13,7 @@ from benchmarks.rows import Fault, Row, Work, status
 from benchmarks.world import NotServed, World, id_of_result
 
 _MOST = 1500
-_NEWCOMERS = 600
+_NEWCOMERS = 200
 _READ_BACK = 40
 _BULK = 1000
 

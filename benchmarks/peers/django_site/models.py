@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.models import AbstractUser
+from typing import ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
+from django.utils import timezone
 from django_scim.models import AbstractSCIMGroupMixin, AbstractSCIMUserMixin
 
 
@@ -11,5 +14,14 @@ class Group(AbstractSCIMGroupMixin):
     name = models.CharField(max_length=254, unique=True)
 
 
-class User(AbstractSCIMUserMixin, AbstractUser):
+class User(AbstractSCIMUserMixin, AbstractBaseUser):
+    username = models.CharField(max_length=254, unique=True)
+    first_name = models.CharField(max_length=150, blank=True)
+    last_name = models.CharField(max_length=150, blank=True)
+    email = models.EmailField(blank=True)
+    is_active = models.BooleanField(default=True)
+    date_joined = models.DateTimeField(default=timezone.now)
     scim_groups = models.ManyToManyField(Group, related_name="user_set")
+
+    objects: ClassVar = BaseUserManager()
+    USERNAME_FIELD = "username"
