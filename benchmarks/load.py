@@ -114,6 +114,7 @@ def run(service: Service, requests: Iterable[bytes], *, connections: int, second
     def send_next(line: _Connection) -> int:
         request = next(waiting, None) if time.perf_counter() < end else None
         if request is None:
+            line.close()  # the other side may tire of an idle connection, which would be no fault
             return 0
         line.send(outcome.sent, request)
         outcome.sent += 1
