@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench clean
+.PHONY: help install run test check format bench bench-peers clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 install: $(VENV)/.installed ## Make .venv with everything that serving needs
 
@@ -46,8 +46,11 @@ format: $(VENV)/.developed ## Bring the code into its format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.tested ## Measure one-member changes of groups of 10, 1,000 and 100,000
-	@$(BIN)/python benchmarks/member_patch.py
+bench: $(VENV)/.tested ## Measure the speed on SQLite and PostgreSQL; OPTIONS=--quick for a short run
+	@$(BIN)/python -m benchmarks.bench $(OPTIONS)
+
+bench-peers: $(VENV)/.tested ## Measure other SCIM servers in the same run; they are installed in a cache
+	@$(BIN)/python -m benchmarks.peers $(OPTIONS)
 
 clean: ## Remove what can be made again; data under var/ stays
 	@rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

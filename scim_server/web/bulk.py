@@ -30,7 +30,7 @@ from scim_server.scim.dialects import Deviation
 from scim_server.scim.projection import Projection
 from scim_server.scim.values import Json
 from scim_server.web.error_handlers import noted_failure, scim_error
-from scim_server.web.http import json_body, perform, scim_response, services, this_call
+from scim_server.web.http import bulk_body, perform, scim_response, services, this_call
 from scim_server.web.parameters import asks_for_attributes, parameters_in, projection_of
 from scim_server.web.scim_api import ENDPOINTS, Endpoint
 from scim_server.web.scim_discovery import capabilities
@@ -48,7 +48,7 @@ _ON_RESOURCES = ("PUT", "PATCH", "DELETE")
 def process_bulk() -> Response:
     """Do what a BulkRequest asks; the answer is 200 whatever became of its operations."""
     promised = capabilities(services().config)
-    request = read(json_body(promised.bulk_max_payload_bytes), promised.bulk_max_operations)
+    request = read(bulk_body(promised.bulk_max_payload_bytes), promised.bulk_max_operations)
     results = Job(request).run()
     return scim_response(json_text.dump({"schemas": [BULK_RESPONSE], "Operations": results}))
 

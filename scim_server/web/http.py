@@ -23,6 +23,7 @@ from scim_server.scim import json_text
 from scim_server.scim.conditions import Preconditions, Tags, entity_tag, preconditions_of, tags_of
 from scim_server.scim.dialects import ForceMediaType
 from scim_server.scim.values import Json
+from scim_server.web.middleware import body_too_large
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -108,21 +109,19 @@ def look(operation: Callable[Concatenate[Any, Call, P], R], *args: P.args, **kwa
 # -- requests
 
 
-def json_body(limit: int | None = None, most_values: int = json_text.MAX_VALUES) -> Json:
-    """Return the JSON object that the request carries; at most ``limit`` bytes of it where one is given.
+def json_body() -> Json:
+    """Return the JSON object that the request carries."""
+    return json_text.load_object(_json_data())
 
-    Identity providers label it in many ways or not at all, so the body itself decides; only what
-    is expressly something else is refused (415).
-    """
-    media_type = request.mimetype
-    if media_type.startswith("multipart/") or media_type.endswith(("/xml", "+xml")):
-        raise UnsupportedMediaType(f"Send {SCIM_JSON} or {PLAIN_JSON}.")
-    data = request.get_data(cache=False)
-    if limit is not None and len(data) > limit:
+
+def bulk_body(limit: int) -> Json:
+    """Return the JSON object of a bulk request, of no more bytes than was promised (RFC 7644 §3.7.4)."""
+    data = _json_data()
+    if len(data) > limit:
         raise PayloadTooLarge(
             f"The size of the bulk operation exceeds the maxPayloadSize ({limit}).", limit=limit
         )
-    return json_text.load_object(data, most_values)
+    return json_text.load_object(data)
 
 
 def message_body() -> Json:
@@ -131,7 +130,22 @@ def message_body() -> Json:
     Such a message is small. What is wrong with it is answered member by member, so that a
     large one would have an answer many times larger.
     """
-    return json_body(MAX_MESSAGE_BYTES, MAX_MESSAGE_VALUES)
+    data = _json_data()
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise body_too_large(MAX_MESSAGE_BYTES)
+    return json_text.load_object(data, MAX_MESSAGE_VALUES)
+
+
+def _json_data() -> bytes:
+    """Return the body.
+
+    Identity providers label it in many ways or not at all, so the body itself decides; only what
+    is expressly something else is refused (415).
+    """
+    media_type = request.mimetype
+    if media_type.startswith("multipart/") or media_type.endswith(("/xml", "+xml")):
+        raise UnsupportedMediaType(f"Send {SCIM_JSON} or {PLAIN_JSON}.")
+    return request.get_data(cache=False)
 
 
 def if_match() -> Tags | None:
