@@ -25,6 +25,15 @@ from seat_policy import ProvisioningMode, Source, Status
 _PROFILE = ("userName", "externalId", "displayName", "name", "emails")
 
 
+def decide(tx: Transaction, call: Call, body: Json) -> dict[str, Any] | None:
+    """Return the decision about a login that changes nothing, as most do; None where ``sign_in`` has to."""
+    situation = seats.situation_of(seat_store.rules(tx, call.organization_id))
+    record = _known(tx, call, body)
+    if record is None or _changes(tx, call, situation, record, body):
+        return None
+    return _decision(record, created=False)
+
+
 def sign_in(tx: Transaction, call: Call, body: Json) -> dict[str, Any]:
     """Find or create the member, take over the groups that the login asserts, and decide.
 
@@ -35,13 +44,26 @@ def sign_in(tx: Transaction, call: Call, body: Json) -> dict[str, Any]:
     record = _known(tx, call, body)
     if record is None:
         return _first_login(tx, call, situation, body)
-    if record.active and situation.settings.provisioning_mode is ProvisioningMode.JIT:
-        if record.invited:
-            members.accept(tx, call, record.id)
+    if _changes(tx, call, situation, record, body):
         if body.get("groups") is not None and situation.maps_groups:
             _take_over_groups(tx, call, record.id, body["groups"])
+            record = store.get(tx, call.organization_id, record.id)
+        if record.invited and members.status_of_record(record) is not Status.SUSPENDED:
+            members.accept(tx, call, record.id)
         record = store.get(tx, call.organization_id, record.id)
     return _decision(record, created=False)
+
+
+def _changes(tx: Transaction, call: Call, situation: Situation, record: UserRecord, body: Json) -> bool:
+    """Whether a login of a member says anything that is not known yet (seat rule B6)."""
+    if not record.active or situation.settings.provisioning_mode is not ProvisioningMode.JIT:
+        return False
+    if record.invited:
+        return True
+    if body.get("groups") is None or not situation.maps_groups:
+        return False
+    present = group_store.ids_of_member(tx, call.organization_id, record.id)
+    return set(_groups_named(tx, call, body["groups"])) != set(present)
 
 
 def _known(tx: Transaction, call: Call, body: Json) -> UserRecord | None:

@@ -207,6 +207,7 @@ def parse_path(
 
 # -- templates: clients ask the same question again and again, about somebody else each time
 
+_SHORT = 512  # characters; what is longer is not asked often, and would be read twice at worst
 _BLANK = "\ue000"  # begins a text that stands for another; no filter that has it is cut up
 
 
@@ -218,7 +219,7 @@ def _from_template(
     Of texts in quotes only the value matters, as long as they are compared as text: they are cut
     out, what is left is parsed once, and the texts are put back where they were.
     """
-    if len(text) > limits.length or "\\" in text or _BLANK in text or _UNUSABLE.search(text):
+    if len(text) > min(limits.length, _SHORT) or "\\" in text or _BLANK in text or _UNUSABLE.search(text):
         return None
     texts: list[str] = []
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 import pytest
+from psycopg import RawCursor
 from sqlalchemy import Table, func, insert, literal, select, text, update
 
 from scim_server.ids import new_id
@@ -76,14 +78,15 @@ def recorder(statement_listeners: list[Listener]) -> Iterator[Recorder]:
 def _plans_of(tx: Transaction, statement: Any, parameters: Any) -> tuple[list[str], list[str]]:
     """Return how each table is read, as in ``users by uq_users_user_name: organization_id, user_name_key``."""
     prepared = statement if isinstance(statement, Prepared) else Prepared(statement)
-    compiled = prepared._for(tx.dialect, parameters)
+    compiled = prepared._for(tx.dialect.name, parameters)
     if tx.dialect.name == "sqlite":
         rows = tx.raw.execute(f"EXPLAIN QUERY PLAN {compiled.sql}", compiled._bound(parameters))
         return [step for *_, detail in rows for step in _sqlite_step(detail)], []
     bound = compiled._bound(parameters)
-    [[with_values]] = tx.raw.execute(f"EXPLAIN (FORMAT JSON) {compiled.sql}", bound).fetchall()
-    generic = f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {_numbered(compiled.sql)}"
-    [[for_any]] = tx.raw.execute(generic, prepare=False).fetchall()
+    asking = RawCursor(tx.raw)
+    [[with_values]] = asking.execute(f"EXPLAIN (FORMAT JSON) {compiled.sql}", bound).fetchall()
+    generic = tx.raw.pgconn.exec_(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {compiled.sql}".encode())
+    for_any = orjson.loads(generic.get_value(0, 0))
     return list(_postgresql_steps(with_values[0]["Plan"])), list(_postgresql_steps(for_any[0]["Plan"]))
 
 
@@ -101,13 +104,6 @@ def _postgresql_steps(node: dict[str, Any], table: str = "") -> Iterator[str]:
         yield f"{table} by {node.get('Index Name', 'nothing')}: {', '.join(columns)}"
     for child in node.get("Plans", []):
         yield from _postgresql_steps(child, table)
-
-
-def _numbered(sql: str) -> str:
-    """Return a statement of the driver's with places that are numbered, as the server itself reads it."""
-    numbers: dict[str, int] = {}
-    numbered = re.sub(r"%\((\w+)\)s", lambda match: f"${numbers.setdefault(match[1], len(numbers) + 1)}", sql)
-    return numbered.replace("%%", "%")
 
 
 # -- a crowd

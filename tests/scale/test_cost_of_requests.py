@@ -60,7 +60,7 @@ STATEMENTS: dict[str, tuple[int, int]] = {
     "add a member to a mapped group": (15, 17),
     "remove a member": (7, 8),
     "remove a member from a mapped group": (13, 15),
-    "log in as a known member": (6, 6),
+    "log in as a known member": (5, 5),
     "override a seat": (17, 19),
     "clear an override": (17, 19),
     "show a seat": (7, 7),

@@ -149,3 +149,15 @@ def test_a_first_login_tells_the_role_that_a_group_gives(world):
 
     assert decision["member"]["role"] == "admin"
     assert decision["seat"]["source"] == "mapping"
+
+
+def test_an_invited_person_without_a_mapped_group_is_denied_and_stays_invited(world):
+    acme = world(premium=1, provisioning_mode="jit", unmapped_policy="remove")
+    acme.invite("ben")
+    acme.group("eng", tier="premium")
+
+    refused = acme.login("ben", groups=[])
+    welcome = acme.login("ben", groups=["eng"])
+
+    assert (refused["decision"], refused["reason"]) == ("deny", "suspended")
+    assert (welcome["decision"], acme.member("ben")["status"]) == ("allow", "active")

@@ -21,7 +21,6 @@ happenings = st.lists(
         st.tuples(st.just("log in without groups"), names),
         st.tuples(st.just("accept"), names),
         st.tuples(st.just("uninvite"), names),
-        st.tuples(st.just("map"), st.sampled_from(["on", "off"])),
     ),
     min_size=5,
     max_size=30,
@@ -49,8 +48,6 @@ def happen(acme: Any, clock: Any, what: str, *about: str) -> None:
         acme.owner.request("POST", f"/members/{acme.ids.get(about[0])}/accept")
     elif what == "uninvite":
         acme.owner.request("DELETE", f"/members/{acme.ids.pop(about[0], None)}")
-    elif what == "map":
-        acme.settings(group_mappings=about[0])
     else:
         seats.happen(acme, clock, what, *about)
 

@@ -147,7 +147,9 @@ OPEN_TO_ADMINS = {
 )
 def test_each_role_may_call_what_the_contract_says(app, caller, role, opens):
     calls = [
-        (method, path.removeprefix("/admin/v1")) for method, path in closed_routes(app) if "/admin/" in path
+        (method, path.removeprefix("/admin/v1"))
+        for method, path in closed_routes(app)
+        if "/admin/" in path and method not in ("HEAD", "OPTIONS")
     ]
     client = caller("admin", role=role)
     assert set(calls) >= OPEN_TO_ADMINS
