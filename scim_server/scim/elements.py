@@ -23,11 +23,11 @@ def comparable(attribute: Attribute, value: Any) -> Any:
 
 def identity(attribute: Attribute, element: Any) -> Any:
     """Return what two elements share that mean the same: type and value, or all but ``primary`` without a value."""
-    seen = comparable(attribute, element)
-    if not isinstance(seen, dict):
-        return seen
-    names = _WHAT_COUNTS if "value" in seen else sorted(seen.keys() - {"primary"})
-    return tuple((name, repr(seen.get(name))) for name in names)
+    if not isinstance(element, dict):
+        return comparable(attribute, element)
+    names = _WHAT_COUNTS if "value" in element else sorted(element.keys() - {"primary"})
+    seen = comparable(attribute, {name: element.get(name) for name in names})
+    return tuple((name, repr(seen[name])) for name in names)
 
 
 def merged(attribute: Attribute, present: Sequence[Any], added: Sequence[Any]) -> list[Any]:

@@ -45,20 +45,23 @@ class Reader:
 
     def value(self, attribute: Attribute, value: Any, at: str) -> Any:
         """Return the canonical value of an attribute, None where it is unassigned. Raises InvalidValue."""
+        if not attribute.multi_valued:
+            if isinstance(value, list):
+                value = self.lenient(Deviation.SINGLE_VALUE_AS_LIST, value)
+            return self.single(attribute, value, at)
         if value is None:
             return None
-        if not attribute.multi_valued:
-            return self.single(attribute, self.lenient(Deviation.SINGLE_VALUE_AS_LIST, value), at)
-        values = self.lenient(Deviation.LIST_AS_SINGLE_VALUE, value)
+        values = value if isinstance(value, list) else self.lenient(Deviation.LIST_AS_SINGLE_VALUE, value)
         if not isinstance(values, list):
             raise InvalidValue(f"{at} must be a list.")
         if len(values) > MAX_VALUES and attribute.key != self.relation:
             raise InvalidValue(f"{at} has more than {MAX_VALUES} values.")
         if attribute.key == self.relation:
             return [self.related(attribute, item, at) for item in values if item is not None] or None
-        read = [self.single(attribute, item, at) for item in values]
-        distinct = elements.merged(attribute, [], [item for item in read if item is not None])
-        return self.one_primary(distinct, at) or None
+        read = [one for item in values if (one := self.single(attribute, item, at)) is not None]
+        if len(read) < 2:
+            return read or None
+        return self.one_primary(elements.merged(attribute, [], read), at)
 
     def related(self, attribute: Attribute, value: Any, at: str) -> Json:
         """Return one canonical member of a relation. Raises InvalidValue where it does not say who."""
@@ -96,7 +99,7 @@ class Reader:
 
     def plain(self, attribute: Attribute, value: Any) -> Any:
         """Take ``{"value": …}`` for a value of a multi-valued attribute that has no sub-attributes."""
-        if not (attribute.multi_valued and self.settings.lenient):
+        if not (isinstance(value, dict) and attribute.multi_valued and self.settings.lenient):
             return value
         return self.applied(Deviation.VALUE_AS_OBJECT, value, dialects.value_as_object(value))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, null, select, update
 
 from scim_server.store.prepared import Prepared
 from scim_server.store.tables import assignments, organizations, tokens, users
@@ -40,8 +40,7 @@ class TokenRecord(NamedTuple):
     member_active: bool | None
 
 
-# In the order of TokenRecord's fields.
-_SELECT = select(
+_token = (
     tokens.c.organization_id,
     tokens.c.id,
     tokens.c.kind,
@@ -56,21 +55,29 @@ _SELECT = select(
     organizations.c.extensions,
     organizations.c.secret,
     organizations.c.next_due_at,
+)
+_with_organization = tokens.join(organizations, organizations.c.id == tokens.c.organization_id)
+# Both in the order of TokenRecord's fields.
+_SELECT = select(
+    *_token,
     users.c.role.label("member_role"),
     (users.c.active & (assignments.c.status != SeatStatus.RELEASED.value)).label("member_active"),
 ).select_from(
-    tokens.join(organizations, organizations.c.id == tokens.c.organization_id)
-    .outerjoin(
+    _with_organization.outerjoin(
         users, (users.c.organization_id == tokens.c.organization_id) & (users.c.id == tokens.c.member_id)
-    )
-    .outerjoin(
+    ).outerjoin(
         assignments,
         (assignments.c.organization_id == tokens.c.organization_id)
         & (assignments.c.member_id == tokens.c.member_id),
     )
 )
 # The one look-up that cannot name the organization: the token is what says which it is.
-_BY_HASH = Prepared(_SELECT.where(tokens.c.token_hash == bindparam("token_hash")), TokenRecord)
+_BY_HASH = Prepared(
+    select(*_token, null().label("member_role"), null().label("member_active"))
+    .select_from(_with_organization)
+    .where(tokens.c.token_hash == bindparam("token_hash")),
+    TokenRecord,
+)
 _of_organization = tokens.c.organization_id == bindparam("organization_id")
 _AFTER = Prepared(
     _SELECT.where(_of_organization, tokens.c.id > bindparam("after"))
@@ -96,8 +103,11 @@ def insert_token(tx: Transaction, row: Mapping[str, Any]) -> None:
 
 
 def find(tx: Transaction, token_hash: str) -> TokenRecord | None:
+    """Return the token of a hash; only few stand for a person, who is then looked up too."""
     found: TokenRecord | None = tx.execute(_BY_HASH, {"token_hash": token_hash}).one_or_none()
-    return found
+    if found is None or found.member_id is None:
+        return found
+    return get(tx, found.organization_id, found.id)
 
 
 def get(tx: Transaction, organization_id: str, token_id: str) -> TokenRecord | None:

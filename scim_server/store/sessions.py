@@ -7,9 +7,11 @@ statement and the library of the database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import islice
 from sqlite3 import Connection as SqliteConnection
+from time import monotonic
 from typing import Any, Protocol
 
 from psycopg import Connection as PostgresqlConnection
@@ -22,6 +24,8 @@ Values = Sequence[Any]
 Fetched = tuple[list[Any], int]
 
 _MOST_PREPARED = 400
+_PLANS_HOLD_SECONDS = 2
+_SENT_AT_ONCE = 100  # few enough for all answers to fit into what the network buffers
 
 
 class Statement(Protocol):
@@ -80,6 +84,9 @@ class PostgresqlSession:
     """A connection to PostgreSQL: psycopg opens it, names its errors and reads its rows.
 
     ``keeps_statements`` False: nothing is prepared, for the next transaction may meet another server.
+
+    A plan is for the tables as they were when it was made. While the first people are pushed they grow
+    a hundredfold before the server looks at them again, so plans are made anew every other second.
     """
 
     def __init__(self, connection: PostgresqlConnection[Any], *, keeps_statements: bool) -> None:
@@ -87,6 +94,7 @@ class PostgresqlSession:
         self._reader = Transformer(connection)
         self._keeps_statements = keeps_statements
         self._prepared: dict[bytes, None] = {}
+        self._planned_at = monotonic()
 
     def say(self, command: str) -> None:
         self._checked(self._libpq.exec_(command.encode()))
@@ -104,7 +112,41 @@ class PostgresqlSession:
         return self._reader.load_rows(0, result.ntuples, tuple), result.ntuples
 
     def run_many(self, statement: Statement, many: Iterable[Values]) -> int:
-        return sum(self.run(statement, values)[1] for values in many)
+        if not self._keeps_statements:
+            return sum(self.run(statement, values)[1] for values in many)
+        name, waiting = self._prepare(statement), iter(many)
+        changed = 0
+        while together := list(islice(waiting, _SENT_AT_ONCE)):
+            changed += self._run_together(name, together)
+        return changed
+
+    def _run_together(self, name: bytes, together: Sequence[Values]) -> int:
+        """Send a statement several times before any answer is read (libpq's pipeline mode)."""
+        libpq = self._libpq
+        libpq.nonblocking = 0
+        libpq.enter_pipeline_mode()
+        try:
+            for values in together:
+                sent: list[Any] = [_as_text(value) for value in values]
+                libpq.send_query_prepared(name, sent)
+            libpq.pipeline_sync()
+            results = list(self._results())
+        finally:
+            libpq.exit_pipeline_mode()
+            libpq.nonblocking = 1
+        for result in results:
+            self._checked(result)
+        return sum(result.command_tuples or 0 for result in results)
+
+    def _results(self) -> Iterator[PGresult]:
+        """Yield the answers up to where the pipeline ends; between two of them libpq says None."""
+        while True:
+            result = self._libpq.get_result()
+            if result is None:
+                continue
+            if result.status == ExecStatus.PIPELINE_SYNC:
+                return
+            yield result
 
     def commit(self) -> None:
         self.say("COMMIT")
@@ -114,6 +156,9 @@ class PostgresqlSession:
             self.say("ROLLBACK")
 
     def _prepare(self, statement: Statement) -> bytes:
+        if monotonic() - self._planned_at > _PLANS_HOLD_SECONDS:
+            self.say("DISCARD PLANS")
+            self._planned_at = monotonic()
         name = statement.name.encode()
         if name not in self._prepared:
             if len(self._prepared) >= _MOST_PREPARED:
