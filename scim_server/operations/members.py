@@ -45,7 +45,7 @@ from scim_server.store.database import LostRace
 from scim_server.store.seat_rules import Override
 from scim_server.store.seats import status_of
 from scim_server.store.transaction import Transaction
-from scim_server.store.users import GroupReference, UserRecord
+from scim_server.store.users import GroupReference, NewUser, UserRecord
 from seat_policy import (
     NO_SEAT,
     UNASSIGNED,
@@ -225,18 +225,8 @@ def _invite(
     user_id = new_id()
     situation = seats.situation_of(seat_store.rules(tx, call.organization_id))
     until = call.at + timedelta(days=situation.settings.invitation_days)
-    users.insert_user(
-        tx,
-        call.organization_id,
-        user_id,
-        call.user_type,
-        document,
-        password_hash=None,
-        role=role,
-        invited_until=until,
-        joined_by=Source.DEFAULT,
-        at=call.at,
-    )
+    newcomer = NewUser(user_id, document, role.value, Source.DEFAULT.value, invited_until=until)
+    users.insert_users(tx, call.organization_id, call.user_type, [newcomer], call.at)
     organizations.note_due(tx, call.organization_id, until)
     invited = Member(
         user_id,
@@ -271,14 +261,14 @@ def _seat_invited(
         situation, allocated, happened = bought.situation, bought.allocated, bought.happened
     invited = replace(invited, goes_first=wanted is not None)
     decision = seats.decide(tx, call, situation, [invited], allocated)
-    seat = seats.seat_after(decision.outcome, invited)
+    seat = seats.seats_after(decision.outcome, [invited])[invited.id]
     if (
         situation.settings.exhausted_policy is ExhaustedPolicy.REJECT
         and seat.tier is None
         and seat.desired is not None
     ):
         raise SeatLimitReached("seat_limit_reached: no seat is left; buy one, or invite with purchase.")
-    happened += seats.place_new_member(tx, call, decision, invited, "invited")
+    happened += seats.place_new_members(tx, call, decision, [invited], "invited")
     if tier is not None:
         override = Override(tier, call.actor, call.at, None, None)
         seat_rules.set_override(tx, call.organization_id, invited.id, override)

@@ -118,38 +118,49 @@ def check_tier(situation: Situation, tier: str, *, allow_unassigned: bool = True
         raise InvalidSetting(f"tier must be one of {', '.join(allowed)}.")
 
 
-def seat_new_member(
-    tx: Transaction, call: Call, member: Member, cause: str, *, is_in_groups: bool = False
-) -> tuple[Seat, list[Event]]:
-    """Give somebody who has just been created the seat that the policy says (seat rules B5, B6).
+class OneByOne(Exception):
+    """Several newcomers cannot be seated together: what becomes of one depends on the one before."""
 
-    Raises SeatLimitReached where the organization refuses people it has no seat for.
+
+def seat_new_members(
+    tx: Transaction, call: Call, members: Sequence[Member], cause: str, *, are_in_groups: bool = False
+) -> tuple[dict[str, Seat], list[Event]]:
+    """Give people who have just been created the seats that the policy says (seat rules B5, B6), by their ids.
+
+    Raises SeatLimitReached where the organization refuses people it has no seat for, OneByOne
+    where it may refuse some, or buys for each.
     """
     situation = lock(tx, call)
-    if is_in_groups:
-        [member] = store.members(tx, call.organization_id, [member.id], with_mappings=situation.maps_groups)
-    decision = decide(tx, call, situation, [member])
-    seat = seat_after(decision.outcome, member)
-    refuses = situation.settings.exhausted_policy is ExhaustedPolicy.REJECT
-    if refuses and seat.tier is None and seat.desired is not None:
+    policy = situation.settings.exhausted_policy
+    if len(members) > 1 and policy in (ExhaustedPolicy.REJECT, ExhaustedPolicy.AUTO_PURCHASE):
+        raise OneByOne
+    if are_in_groups:
+        ids = [member.id for member in members]
+        members = store.members(tx, call.organization_id, ids, with_mappings=situation.maps_groups)
+    decision = decide(tx, call, situation, members)
+    seats = seats_after(decision.outcome, members)
+    if policy is ExhaustedPolicy.REJECT and any(
+        seat.tier is None and seat.desired is not None for seat in seats.values()
+    ):
         raise SeatLimitReached(
             "seat_limit_reached: no seat is left; an owner has to buy one before this person can be created."
         )
-    return seat, place_new_member(tx, call, decision, member, cause)
+    return seats, place_new_members(tx, call, decision, members, cause)
 
 
-def place_new_member(
-    tx: Transaction, call: Call, decision: Decision, member: Member, cause: str
+def place_new_members(
+    tx: Transaction, call: Call, decision: Decision, members: Sequence[Member], cause: str
 ) -> list[Event]:
-    """Store the seat of somebody who has none on record yet, and what else a decision changes."""
+    """Store the seats of people who have none on record yet, and what else a decision changes."""
     outcome = decision.outcome
-    store.create(tx, call.organization_id, replace(member, seat=seat_after(outcome, member)), call.at)
-    others = [change for change in outcome.changes if change.member_id != member.id]
+    seats = seats_after(outcome, members)
+    store.create(tx, call.organization_id, seats, call.at)
+    others = [change for change in outcome.changes if change.member_id not in seats]
     store.save(
         tx, call.organization_id, others, outcome.used_delta(), call.at, allocated_delta=decision.allocated
     )
     happened: list[Event] = _charge(tx, call, decision)
-    happened += roles.follow_groups(tx, call, [member])
+    happened += roles.follow_groups(tx, call, members)
     return happened + events_of(outcome.changes, cause)
 
 
@@ -340,9 +351,10 @@ def _charge(tx: Transaction, call: Call, decision: Decision) -> list[Event]:
     return [invoices.charge_automatically(tx, call, decision.automatic)]
 
 
-def seat_after(outcome: Outcome, member: Member) -> Seat:
-    """Return the seat that a member has after an outcome."""
-    return next((change.after for change in outcome.changes if change.member_id == member.id), member.seat)
+def seats_after(outcome: Outcome, members: Sequence[Member]) -> dict[str, Seat]:
+    """Return the seats that members have after an outcome, by their ids."""
+    changed = {change.member_id: change.after for change in outcome.changes}
+    return {member.id: changed.get(member.id, member.seat) for member in members}
 
 
 def _hold(tx: Transaction, call: Call, outcome: Outcome, members: Sequence[Member], cause: str) -> SeatsHeld:

@@ -11,6 +11,7 @@ from scim_server.ids import new_id
 from scim_server.operations import representation, roles, seats
 from scim_server.operations.passwords import hash_of
 from scim_server.operations.representation import Rendered
+from scim_server.operations.seats import OneByOne
 from scim_server.scim import patch as patching
 from scim_server.scim import projection, validation
 from scim_server.scim.conditions import Preconditions, require
@@ -22,8 +23,8 @@ from scim_server.store import users as store
 from scim_server.store.indexing import named_tier
 from scim_server.store.seats import status_of
 from scim_server.store.transaction import Transaction
-from scim_server.store.users import UserRecord
-from seat_policy import NO_SEAT, Member, Role, Source, seat_status
+from scim_server.store.users import NewUser, UserRecord
+from seat_policy import NO_SEAT, Member, Role, Seat, Source, seat_status
 
 
 def document_of(call: Call, body: Json) -> Json:
@@ -44,6 +45,18 @@ def create(tx: Transaction, call: Call, document: Json, wanted: Projection | Non
     return _answer(tx, call, record, wanted, has_groups=False)
 
 
+def create_together(tx: Transaction, call: Call, documents: Sequence[Json]) -> list[Rendered]:
+    """Create several users as if one after the other, at a part of the cost.
+
+    Raises what one of them would have been refused with, and OneByOne where each has to be created for itself.
+    """
+    alone = call.client.post_existing is PostExisting.RESTORE_INACTIVE
+    if alone or any("password" in document or named_tier(document) for document in documents):
+        raise OneByOne
+    records = add_all(tx, call, documents, joined_by=Source.DEFAULT)
+    return [representation.rendered(call, call.user_type, record, None) for record in records]
+
+
 def add(
     tx: Transaction,
     call: Call,
@@ -54,48 +67,66 @@ def add(
     cause: str = "user_created",
 ) -> UserRecord:
     """Store a valid document as a new user, a member of some groups, with a seat."""
-    user_id = new_id()
-    password_hash = hash_of(call, document.get("password"))
-    document = {name: value for name, value in document.items() if name != "password"}
-    text = store.insert_user(
-        tx,
-        call.organization_id,
-        user_id,
-        call.user_type,
-        document,
-        password_hash=password_hash,
-        role=Role.USER,
-        joined_by=joined_by,
-        at=call.at,
-    )
+    [record] = add_all(tx, call, [document], joined_by=joined_by, group_ids=group_ids, cause=cause)
+    return record
+
+
+def add_all(
+    tx: Transaction,
+    call: Call,
+    documents: Sequence[Json],
+    *,
+    joined_by: Source,
+    group_ids: Sequence[str] = (),
+    cause: str = "user_created",
+) -> list[UserRecord]:
+    """Store valid documents as new users, members of some groups, with seats."""
+    newcomers = [_newcomer(call, document, joined_by) for document in documents]
+    ids = [user.id for user in newcomers]
+    texts = store.insert_users(tx, call.organization_id, call.user_type, newcomers, call.at)
     for group_id in group_ids:
-        groups.add_members(tx, call.organization_id, group_id, {user_id: "User"})
+        groups.add_members(tx, call.organization_id, group_id, dict.fromkeys(ids, "User"))
     groups.touch(tx, call.organization_id, group_ids, call.at)
-    status = status_of(active=is_active(document), invited=False)
-    member = Member(
-        user_id,
+    members = [_as_member(call, user) for user in newcomers]
+    given, seated = seats.seat_new_members(tx, call, members, cause, are_in_groups=bool(group_ids))
+    organizations.count_users(tx, call.organization_id, len(newcomers))
+    created = [UserCreated(user.id, user.document["userName"]) for user in newcomers]
+    event_log.append(tx, call, [*created, *seated])
+    if group_ids:  # which may have given a role too
+        return [store.get(tx, call.organization_id, user_id) for user_id in ids]
+    return [_record(call, user, text, given[user.id]) for user, text in zip(newcomers, texts, strict=True)]
+
+
+def _newcomer(call: Call, document: Json, joined_by: Source) -> NewUser:
+    password_hash = hash_of(call, document.get("password"))
+    shown = {name: value for name, value in document.items() if name != "password"}
+    return NewUser(new_id(), shown, Role.USER.value, joined_by.value, password_hash)
+
+
+def _as_member(call: Call, user: NewUser) -> Member:
+    return Member(
+        user.id,
         call.at,
-        status,
+        status_of(active=is_active(user.document), invited=False),
         Role.USER,
         NO_SEAT,
         override=None,
         mappings=(),
-        named_tier=named_tier(document),
-        joined_by=joined_by,
+        named_tier=named_tier(user.document),
+        joined_by=Source(user.joined_by),
     )
-    seat, seated = seats.seat_new_member(tx, call, member, cause, is_in_groups=bool(group_ids))
-    organizations.count_users(tx, call.organization_id, 1)
-    event_log.append(tx, call, [UserCreated(user_id, document["userName"]), *seated])
-    if group_ids:  # which may have given a role too
-        return store.get(tx, call.organization_id, user_id)
+
+
+def _record(call: Call, user: NewUser, text: str, seat: Seat) -> UserRecord:
+    """Return a new user as reading them back would."""
     return UserRecord(
-        id=user_id,
+        id=user.id,
         document=text,
-        active=is_active(document),
+        active=is_active(user.document),
         invited=False,
         invitation_expires_at=None,
-        role=Role.USER.value,
-        own_role=Role.USER.value,
+        role=user.role,
+        own_role=user.role,
         created_at=call.at,
         modified_at=call.at,
         version=1,

@@ -8,7 +8,7 @@ references and completed by a replacement once they are known (RFC 7644 §3.7.1)
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -124,6 +124,19 @@ class Agenda:
         elif operation.method == "POST":
             self._coming.discard(operation.bulk_id)
         return operation, waits
+
+    def take_alike(self, is_alike: Callable[[Operation], bool], most: int) -> list[Operation]:
+        """Take off the operations that come next as long as they are alike and wait for nothing."""
+        number = 0
+        while (
+            number < min(most, len(self._pending))
+            and is_alike(self._pending[number])
+            and self._is_ready(self._pending[number])
+        ):
+            number += 1
+        alike, self._pending = self._pending[:number], self._pending[number:]
+        self._coming.difference_update(operation.bulk_id for operation in alike)
+        return alike
 
     def complete(self, operation: Operation, resource_id: str) -> None:
         """Put down what gives a resource the references that it was created without."""

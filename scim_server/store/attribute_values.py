@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -29,21 +29,20 @@ _DELETE_ONE = Prepared(
 Row = dict[str, Any]
 
 
-def insert_rows(tx: Transaction, organization_id: str, resource_id: str, rows: Sequence[Row]) -> None:
-    """Store the rows of a resource that has none of them yet."""
+def insert_rows(tx: Transaction, organization_id: str, rows_of: Mapping[str, Sequence[Row]]) -> None:
+    """Store the rows of resources, by their ids, that have none of them yet."""
+    rows = [
+        {
+            **row,
+            "organization_id": organization_id,
+            "resource_id": resource_id,
+            "element": row["element"] and orjson.dumps(row["element"]).decode(),
+        }
+        for resource_id, rows in rows_of.items()
+        for row in rows
+    ]
     if rows:
-        tx.execute(
-            _INSERT,
-            [
-                {
-                    **row,
-                    "organization_id": organization_id,
-                    "resource_id": resource_id,
-                    "element": row["element"] and orjson.dumps(row["element"]).decode(),
-                }
-                for row in rows
-            ],
-        )
+        tx.execute(_INSERT, rows)
 
 
 def replace_rows(
@@ -64,7 +63,7 @@ def replace_rows(
                 for row in gone
             ],
         )
-    insert_rows(tx, organization_id, resource_id, [row for row in after if row not in before])
+    insert_rows(tx, organization_id, {resource_id: [row for row in after if row not in before]})
 
 
 def delete_rows(tx: Transaction, organization_id: str, resource_id: str) -> None:

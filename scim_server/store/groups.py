@@ -184,7 +184,9 @@ def insert_group(
         **_columns(resource_type, document, unique_name=unique_name, at=at),
     }
     _write(tx, _INSERT, row, document)
-    attribute_values.insert_rows(tx, organization_id, group_id, indexing.value_rows(resource_type, document))
+    attribute_values.insert_rows(
+        tx, organization_id, {group_id: indexing.value_rows(resource_type, document)}
+    )
     return GroupRecord(group_id, row["document"], row["display_name"], at, at, 1)
 
 

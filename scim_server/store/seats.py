@@ -315,15 +315,13 @@ class Queue:
             rows = self._tx.execute(behind, parameters).all()
 
 
-def create(tx: Transaction, organization_id: str, member: Member, at: datetime) -> None:
-    """Store the seat of a member who has no assignment yet."""
-    row = {
-        "organization_id": organization_id,
-        "member_id": member.id,
-        "version": 0,
-        **_columns(member.seat, at),
-    }
-    tx.execute(_INSERT, row)
+def create(tx: Transaction, organization_id: str, seats: Mapping[str, Seat], at: datetime) -> None:
+    """Store the seats of members, by their ids, who have no assignment yet."""
+    rows = [
+        {"organization_id": organization_id, "member_id": member_id, "version": 0, **_columns(seat, at)}
+        for member_id, seat in seats.items()
+    ]
+    tx.execute(_INSERT, rows)
 
 
 def save(

@@ -51,6 +51,18 @@ class UserRecord(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class NewUser:
+    """A user to store; ``invited_until`` where they have to accept an invitation first."""
+
+    id: str
+    document: Json
+    role: str
+    joined_by: str
+    password_hash: str | None = None
+    invited_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GroupReference:
     """A group that a user is a direct member of."""
 
@@ -190,39 +202,40 @@ _TOUCH_SEATS = Prepared(
 )
 
 
-def insert_user(
+def insert_users(
     tx: Transaction,
     organization_id: str,
-    user_id: str,
     resource_type: ResourceType,
-    document: Json,
-    *,
-    password_hash: str | None,
-    role: str,
-    invited_until: datetime | None = None,
-    joined_by: str,
+    newcomers: Sequence[NewUser],
     at: datetime,
-) -> str:
-    """Store a user and return the stored text.
+) -> list[str]:
+    """Store users and return their stored texts.
 
-    Raises NotUnique where the userName is taken in this organization (any letter case).
+    Raises NotUnique where a userName is taken in this organization (any letter case).
     """
-    row = {
-        "organization_id": organization_id,
-        "id": user_id,
-        "role": role,
-        "own_role": role,
-        "invited": invited_until is not None,
-        "invitation_expires_at": invited_until,
-        "joined_by": joined_by,
-        "password_hash": password_hash,
-        "version": 1,
-        "created_at": at,
-        **_columns(resource_type, document, at),
-    }
-    _write(tx, _INSERT, row, document)
-    attribute_values.insert_rows(tx, organization_id, user_id, indexing.value_rows(resource_type, document))
-    return str(row["document"])
+    rows = [
+        {
+            "organization_id": organization_id,
+            "id": user.id,
+            "role": user.role,
+            "own_role": user.role,
+            "invited": user.invited_until is not None,
+            "invitation_expires_at": user.invited_until,
+            "joined_by": user.joined_by,
+            "password_hash": user.password_hash,
+            "version": 1,
+            "created_at": at,
+            **_columns(resource_type, user.document, at),
+        }
+        for user in newcomers
+    ]
+    _write(tx, _INSERT, rows, ", ".join(user.document["userName"] for user in newcomers[:2]))
+    attribute_values.insert_rows(
+        tx,
+        organization_id,
+        {user.id: indexing.value_rows(resource_type, user.document) for user in newcomers},
+    )
+    return [str(row["document"]) for row in rows]
 
 
 def replace_document(
@@ -240,7 +253,7 @@ def replace_document(
     Raises NotUnique.
     """
     row = {"in_organization": organization_id, "user_id": user_id, **_columns(resource_type, document, at)}
-    _write(tx, _REPLACE, row, document)
+    _write(tx, _REPLACE, row, document["userName"])
     attribute_values.replace_rows(
         tx,
         organization_id,
@@ -402,10 +415,10 @@ def _columns(resource_type: ResourceType, document: Json, at: datetime) -> dict[
     }
 
 
-def _write(tx: Transaction, statement: Any, row: Mapping[str, Any], document: Json) -> None:
+def _write(tx: Transaction, statement: Prepared, rows: Any, user_name: str) -> None:
     try:
-        tx.execute(statement, row)
+        tx.execute(statement, rows)
     except IntegrityError as error:
         if broken_constraint(error) == "uq_users_user_name":
-            raise NotUnique(f"A user with the userName {document['userName']} already exists.") from error
+            raise NotUnique(f"A user with the userName {user_name} already exists.") from error
         raise

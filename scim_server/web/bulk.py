@@ -1,12 +1,14 @@
-"""``/Bulk`` (RFC 7644 §3.7): many operations in one request, each in a transaction of its own.
+"""``/Bulk`` (RFC 7644 §3.7): many operations in one request, each of which succeeds or fails for itself.
 
-A bulk operation calls the same operation as the endpoint that it names, as the same caller.
+A bulk operation calls the same operation as the endpoint that it names, as the same caller, in a
+transaction of its own. People who are created one after the other share one as long as nobody
+among them is refused, which makes no difference to anybody but in time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import unquote
@@ -15,7 +17,9 @@ from flask import Blueprint, Response
 from werkzeug.exceptions import MethodNotAllowed
 
 from scim_server.errors import InvalidSyntax, InvalidValue, NotFound, ScimSeatsError
+from scim_server.operations import users
 from scim_server.operations.representation import Rendered
+from scim_server.operations.seats import OneByOne
 from scim_server.scim import json_text
 from scim_server.scim.bulk import (
     Agenda,
@@ -42,6 +46,7 @@ bulk = Blueprint("bulk", __name__, url_prefix="/scim/v2")
 _BY_NAME: Mapping[str, Endpoint] = {endpoint.name: endpoint for endpoint in ENDPOINTS}
 _PATH = re.compile(r"/?(?:scim/v2/)?(?P<name>\w+)(?:/(?P<segment>[^/?#]+))?/?(?:\?(?P<query>.*))?")
 _ON_RESOURCES = ("PUT", "PATCH", "DELETE")
+_TOGETHER = 100  # people at most who are created in one transaction, which others wait for
 
 
 @bulk.post("/Bulk")
@@ -103,7 +108,12 @@ class Job:
     def run(self) -> list[Json]:
         """Return the result of every operation that was processed, in the order of the request."""
         agenda = Agenda(self.request.operations)
-        while not self._is_over() and (taken := agenda.take()):
+        while not self._is_over():
+            if people := agenda.take_alike(_creates_somebody, _TOGETHER):
+                self._create_together(people)
+                continue
+            if (taken := agenda.take()) is None:
+                break
             operation, waits = taken
             done = self._process(operation, waits=waits)
             if waits and done is not None:
@@ -113,13 +123,28 @@ class Job:
             self._undo(operation, unfinished)
         return [self.results[number] for number in sorted(self.results)]
 
+    def _create_together(self, operations: Sequence[Operation]) -> None:
+        """Create people at once; where one of them is refused, each for themselves."""
+        call = this_call()
+        try:
+            for operation in operations:
+                _require_bulk_id(operation)
+            documents = [users.document_of(call, _data(operation)) for operation in operations]
+            created = perform(users.create_together, documents)
+        except (ScimSeatsError, OneByOne):
+            for operation in operations:
+                if not self._is_over():
+                    self._process(operation, waits=False)
+            return
+        for operation, rendered in zip(operations, created, strict=True):
+            self._note_success(operation, _done(201, rendered))
+
     def _is_over(self) -> bool:
         limit = self.request.fail_on_errors
         return limit is not None and self.errors >= limit
 
     def _process(self, operation: Operation, *, waits: bool) -> Done | None:
         """Do one operation and note its result; None where it failed. ``waits``: what it refers to is not there."""
-        result = self.results.setdefault(operation.number, _head(operation))
         try:
             operation = without_references(operation) if waits else resolved(operation, self.ids)
             done = _perform(operation)
@@ -127,8 +152,13 @@ class Job:
             if operation.completes:
                 self._undo(operation, error)
             else:
-                self._note_failure(result, operation, error)
+                self._note_failure(operation, error)
             return None
+        self._note_success(operation, done)
+        return done
+
+    def _note_success(self, operation: Operation, done: Done) -> None:
+        result = self._result(operation)
         if not operation.completes:
             result |= {"status": str(done.status), "location": done.location}
         if done.version is not None:
@@ -137,7 +167,9 @@ class Job:
             result["response"] = json_text.ready_made(done.body)
         if operation.method == "POST" and operation.bulk_id is not None:
             self.ids[operation.bulk_id] = done.resource_id
-        return done
+
+    def _result(self, operation: Operation) -> Json:
+        return self.results.setdefault(operation.number, _head(operation))
 
     def _undo(self, operation: Operation, error: Exception) -> None:
         """Remove what was created without its references and cannot get them: its POST has failed as a whole."""
@@ -149,14 +181,20 @@ class Job:
         result = self.results[operation.number]
         for name in ("location", "version"):
             del result[name]
-        self._note_failure(result, operation, error)
+        self._note_failure(operation, error)
 
-    def _note_failure(self, result: Json, operation: Operation, error: Exception) -> None:
+    def _note_failure(self, operation: Operation, error: Exception) -> None:
         self.errors += 1
+        result = self._result(operation)
         failure = noted_failure(error, services().log)
         result |= {"status": str(failure.status), "response": scim_error(failure)}
         if operation.method != "POST" and not operation.completes:
             result["location"] = _location(operation)
+
+
+def _creates_somebody(operation: Operation) -> bool:
+    """Whether an operation creates a user, refers to nobody and asks for nothing else (most of a first push do)."""
+    return operation.method == "POST" and operation.path == "/Users" and not operation.references
 
 
 def _head(operation: Operation) -> Json:

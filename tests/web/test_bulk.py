@@ -6,6 +6,7 @@ import pytest
 
 from scim_server.scim.bulk import read, references_in, without_references
 from tests.web.conftest import Caller
+from tests.world import SEAT
 
 USERS, GROUPS = "/Users", "/Groups"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -309,3 +310,51 @@ def test_what_refers_is_left_out_whole():
     ).operations
 
     assert without_references(operation).data == {"displayName": "A", "members": [{"value": "x"}]}
+
+
+def creations(*names):
+    return [
+        {"method": "POST", "path": "/Users", "bulkId": f"b{number}", "data": {"userName": name}}
+        for number, name in enumerate(names)
+    ]
+
+
+def test_people_who_are_created_together_get_what_they_would_have_got_one_by_one(world):
+    together, one_by_one = world(premium=2, standard=3), world(premium=2, standard=3)
+    names = [f"u{number}" for number in range(8)]
+
+    results = together.scim.post("/Bulk", {"Operations": creations(*names)})["Operations"]
+    one_by_one.push(*names)
+
+    assert [(result["status"], result["bulkId"]) for result in results] == [
+        ("201", f"b{number}") for number in range(8)
+    ]
+    seats = [together.scim.get(result["location"].partition("/scim/v2")[2])[SEAT] for result in results]
+    alone = [one_by_one.scim.get(f"/Users/{one_by_one.ids[name]}")[SEAT] for name in names]
+    assert seats == alone
+    assert together.pools() == one_by_one.pools()
+    assert [(event["to_tier"], event["source"]) for event in together.events()] == [
+        (event["to_tier"], event["source"]) for event in one_by_one.events()
+    ]
+
+
+@pytest.mark.parametrize("policy", ["fallback", "wait", "reject", "auto_purchase"])
+def test_one_who_is_refused_among_many_is_refused_alone(world, policy):
+    acme = world(premium=1, standard=2, exhausted_policy=policy)
+    acme.push("u1")
+
+    results = acme.scim.post("/Bulk", {"Operations": creations("u0", "U1", "u2", "u2")})["Operations"]
+
+    assert [result["status"] for result in results] == ["201", "409", "201", "409"]
+    assert acme.scim.get("/Users?count=0")["totalResults"] == 3
+
+
+def test_a_job_ends_at_the_error_that_is_one_too_many_also_among_people(world):
+    acme = world(premium=5)
+    acme.push("u1")
+
+    body = {"failOnErrors": 1, "Operations": creations("u0", "u1", "u2")}
+    results = acme.scim.post("/Bulk", body)["Operations"]
+
+    assert [result["status"] for result in results] == ["201", "409"]
+    assert acme.scim.get("/Users?count=0")["totalResults"] == 2
