@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from scim_server.call import Call
-from scim_server.errors import InvalidCount, InvalidPath, InvalidValue
+from scim_server.errors import InvalidCount, InvalidPath, InvalidValue, TooMany
 from scim_server.operations import groups, representation
 from scim_server.operations.representation import Rendered
 from scim_server.scim import cursors, filters, paths, projection
@@ -31,6 +31,7 @@ from scim_server.store.transaction import Transaction
 from scim_server.store.users import GroupReference, UserRecord
 
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+_MOST_MERGED = 10_000
 MAX_INDEX = 2**53  # the greatest whole number that every JSON reader takes
 
 Hit = tuple[Record, Place]
@@ -118,10 +119,10 @@ def _search_by_index(tx: Transaction, call: Call, query: Query, limits: Limits) 
     wanted = limits.default_page if query.count is None else min(max(query.count, 0), limits.max_page)
     searches = _searches(call, query)
     if len(searches) > 1 and query.sort_by is not None:
-        hits, total = _sorted_over_types(tx, call, searches, query, start - 1, wanted)
+        records, total = _sorted_over_types(tx, call, searches, query, start - 1, wanted)
     else:
-        hits, total = _type_after_type(tx, call, searches, start - 1, wanted)
-    resources = _texts(tx, call, query, [record for record, _ in hits])
+        records, total = _type_after_type(tx, call, searches, start - 1, wanted)
+    resources = _texts(tx, call, query, records)
     return _list_response(
         resources, {"totalResults": total, "startIndex": start, "itemsPerPage": len(resources)}
     )
@@ -252,27 +253,32 @@ def sort_path(resource_type: ResourceType, text: str) -> AttributePath:
 
 def _type_after_type(
     tx: Transaction, call: Call, searches: Sequence[_Search], offset: int, wanted: int
-) -> tuple[list[Hit], int]:
-    hits: list[Hit] = []
+) -> tuple[list[Record], int]:
+    records: list[Record] = []
     total = 0
     for search_ in searches:
-        found = search_.page(tx, offset, wanted - len(hits))
-        hits += _hits(found)
+        found = search_.page(tx, offset, wanted - len(records))
+        records += found.records
         total += found.total
         offset = max(offset - found.total, 0)
-    return hits, total
+    return records, total
 
 
 def _sorted_over_types(
     tx: Transaction, call: Call, searches: Sequence[_Search], query: Query, offset: int, wanted: int
-) -> tuple[list[Hit], int]:
+) -> tuple[list[Record], int]:
+    if offset + wanted > _MOST_MERGED:
+        raise TooMany(
+            f"Of several resource types only the first {_MOST_MERGED} are sorted together; "
+            "sort each type for itself, or go on by cursor."
+        )
     found = [search_.page(tx, 0, offset + wanted) for search_ in searches]
     hits = _in_order([hit for one in found for hit in _hits(one)], query)
-    return hits[offset : offset + wanted], sum(one.total for one in found)
+    return [record for record, _ in hits[offset : offset + wanted]], sum(one.total for one in found)
 
 
 def _hits(found: Found) -> list[Hit]:
-    return list(zip(found.records, found.places, strict=True))
+    return list(zip(found.records, found.places(), strict=True))
 
 
 def _in_order(hits: Sequence[Hit], query: Query) -> list[Hit]:

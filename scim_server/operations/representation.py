@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 import orjson
 
@@ -37,6 +40,8 @@ class Rendered:
 
 def user(call: Call, record: UserRecord, groups: Sequence[GroupReference], projection: Projection) -> bytes:
     """Return the JSON text of a user."""
+    if projection.is_default:
+        return _whole_user(call, record, groups)
     derived: Json = {"id": record.id}
     if groups:
         derived["groups"] = [group_reference(call, group) for group in groups]
@@ -52,6 +57,31 @@ def group(call: Call, record: GroupRecord, members: Sequence[Membership], projec
         derived["members"] = [member_reference(call, member) for member in members]
     derived["meta"] = meta(call, call.group_type, record)
     return assemble(record.document, derived, projection)
+
+
+def _whole_user(call: Call, record: UserRecord, groups: Sequence[GroupReference]) -> bytes:
+    """Return what ``user`` does where nothing is left out, written as text: lists are made of these.
+
+    Ids and addresses have no character that JSON would write otherwise.
+    """
+    told = (
+        _text([group_reference(call, group) for group in groups]).join((',"groups":', "")) if groups else ""
+    )
+    return (
+        f'{record.document[:-1]},"id":"{record.id}"{told},"{SEAT_URN}":{_seat_text(_seat_of(record))},'
+        f'"meta":{{"resourceType":"User","created":"{format_date_time(record.created_at)}",'
+        f'"lastModified":"{format_date_time(record.modified_at)}",'
+        f'"location":"{call.base_url}/Users/{record.id}","version":"W/\\"{record.version}\\""}}}}'
+    ).encode()
+
+
+def _text(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+@lru_cache(maxsize=1024)
+def _seat_text(shown: _ShownSeat) -> str:
+    return _text(_as_json(shown))
 
 
 def assemble(document: str, derived: Json, projection: Projection) -> bytes:
@@ -104,14 +134,36 @@ def member_reference(call: Call, member: Membership) -> Json:
 
 def seat(record: UserRecord) -> Json:
     """Return a user's seat as the read-only extension shows it."""
+    return _as_json(_seat_of(record))
+
+
+class _ShownSeat(NamedTuple):
+    """What of a seat is shown; most people of an organization share one of a few."""
+
+    tier: str | None
+    source: str
+    status: str
+    can_use: bool
+    desired: str | None
+    waiting_since: datetime | None
+
+
+def _seat_of(record: UserRecord) -> _ShownSeat:
+    can_use = record.active and not record.invited and record.tier is not None
+    return _ShownSeat(
+        record.tier, record.source, record.seat_status, can_use, record.desired, record.waiting_since
+    )
+
+
+def _as_json(seat: _ShownSeat) -> Json:
     shown: Json = {
-        "tier": record.tier or UNASSIGNED,
-        "source": record.source,
-        "status": record.seat_status,
-        "canUse": record.active and not record.invited and record.tier is not None,
+        "tier": seat.tier or UNASSIGNED,
+        "source": seat.source,
+        "status": seat.status,
+        "canUse": seat.can_use,
     }
-    if record.desired is not None:
-        shown["desiredTier"] = record.desired
-    if record.waiting_since is not None:
-        shown["waitingSince"] = format_date_time(record.waiting_since)
+    if seat.desired is not None:
+        shown["desiredTier"] = seat.desired
+    if seat.waiting_since is not None:
+        shown["waitingSince"] = format_date_time(seat.waiting_since)
     return shown

@@ -82,6 +82,12 @@ class Attribute:
         return self.type is Type.COMPLEX
 
     @cached_property
+    def is_plain_text(self) -> bool:
+        """Whether its value is one text that clients may write."""
+        writable = self.mutability is not Mutability.READ_ONLY
+        return self.type is Type.STRING and not self.multi_valued and writable
+
+    @cached_property
     def is_folded(self) -> bool:
         """Whether values are compared without regard to case."""
         return not self.case_exact and self.type in (Type.STRING, Type.REFERENCE)

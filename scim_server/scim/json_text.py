@@ -91,22 +91,28 @@ _DECODER = json.JSONDecoder(
 
 
 def _deeper_than(text: str, limit: int) -> bool:
-    """Tell whether brackets outside of texts are nested deeper than a limit; cheap where there are few."""
+    """Tell whether brackets outside of texts are nested deeper than a limit."""
     if text.count("[") + text.count("{") <= limit:
         return False
-    depth = 0
-    for match in _BRACKETS.finditer(text):
-        if match[0] in "[{":
-            depth += 1
-            if depth > limit:
-                return True
-        elif match[0] in "]}":
-            depth -= 1
-    return False
+    brackets = left = _ALL_ELSE.sub("", text)
+    for _ in range(limit):  # each round takes off the innermost pairs
+        left = left.replace("[]", "").replace("{}", "")
+        if not left:
+            return False
+    return _deepest(brackets) > limit
+
+
+def _deepest(brackets: str) -> int:
+    """Return how deep brackets that may not belong together are nested."""
+    depth = deepest = 0
+    for bracket in brackets:
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 # A text that never ends goes to the end, so that nothing is looked at twice.
-_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_ALL_ELSE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[^"\[\]{}]+', re.DOTALL)
 
 
 def _decoded_texts(value: Any) -> str:

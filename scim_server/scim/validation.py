@@ -158,6 +158,8 @@ class Reader:
             attribute = attributes.get(name.lower())
             if attribute is None:
                 self.unknown(prefix + name)
+            elif attribute.is_plain_text and isinstance(value, str) and len(value) <= MAX_TEXT:
+                read[attribute.name] = value  # as most values are
             elif attribute.mutability is not Mutability.READ_ONLY:
                 canonical = self.value(attribute, value, prefix + attribute.name)
                 if canonical is not None:

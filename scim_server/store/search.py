@@ -59,11 +59,15 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One page: records and their places. ``total`` is the number of all that match."""
+    """One page, ``keys`` being what its records are ordered by. ``total`` is the number of all that match."""
 
     records: list[Record]
-    places: list[Place]
+    keys: list[Any]
     total: int
+
+    def places(self) -> list[Place]:
+        """Return where each record stands in the order."""
+        return [Place(record.id, key) for record, key in zip(self.records, self.keys, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +146,8 @@ def _rows(tx: Transaction, statement: Prepared, parameters: dict[str, Any]) -> S
 def _found(resource_type: ResourceType, rows: Sequence[Any], total: int) -> Found:
     record: type[Record] = UserRecord if resource_type.name == "User" else GroupRecord
     return Found(
-        records=[record(*row[:-1]) for row in rows],
-        places=[Place(row.id, row.sort_key) for row in rows],
+        records=[record._make(row[:-1]) for row in rows],
+        keys=[row[-1] for row in rows],
         total=total,
     )
 
