@@ -59,12 +59,12 @@ def create(tx: Transaction, call: Call, whole: Json, projection: Projection | No
         at=call.at,
     )
     difference = _add(tx, call, group_id, [member["value"] for member in members])
-    users.touch(tx, call.organization_id, difference.joined)
     happened: list[Event] = [GroupCreated(group_id, document["displayName"])]
     if difference.joined or difference.skipped:
         happened.append(_changed(group_id, (), difference))
     event_log.append(tx, call, happened)
     organizations.count_groups(tx, call.organization_id, 1)
+    users.touch(tx, call.organization_id, difference.joined)
     return _answer(tx, call, record, projection)
 
 
@@ -116,12 +116,12 @@ def delete(tx: Transaction, call: Call, group_id: str, preconditions: Preconditi
     store.touch(tx, call.organization_id, above, call.at)
     seat_rules.delete_mapping(tx, call.organization_id, group_id)
     store.delete_group(tx, call.organization_id, group_id)
-    users.touch(tx, call.organization_id, left)
     happened: list[Event] = [GroupDeleted(group_id, record.display_name, len(left))]
     if is_mapped:
         happened += seats.reconcile_members(tx, call, left, "group_deleted")
     event_log.append(tx, call, happened)
     organizations.count_groups(tx, call.organization_id, -1)
+    users.touch(tx, call.organization_id, left)
 
 
 def render(tx: Transaction, call: Call, record: GroupRecord, projection: Projection) -> Rendered:
@@ -190,11 +190,11 @@ def _change(
     elif difference.touched:
         store.touch(tx, call.organization_id, [record.id], call.at)
         record = record._replace(modified_at=call.at, version=record.version + 1)
-    _touch_members(tx, call, record.id, difference, renamed=after["displayName"] != before["displayName"])
     if after != before or difference.touched or difference.skipped:
         happened: list[Event] = [_changed(record.id, changed_attributes(before, after), difference)]
         happened += seats_after(tx, call, record.id, difference, "group_changed")
         event_log.append(tx, call, happened)
+    _touch_members(tx, call, record.id, difference, renamed=after["displayName"] != before["displayName"])
     return _answer(tx, call, record, projection)
 
 

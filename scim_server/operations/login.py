@@ -122,13 +122,13 @@ def _take_over_groups(tx: Transaction, call: Call, user_id: str, names: Sequence
         else:
             group_store.remove_members(tx, call.organization_id, group_id, [user_id])
     group_store.touch(tx, call.organization_id, changed, call.at)
-    store.touch(tx, call.organization_id, [user_id])
     happened: list[Event] = [
         GroupChanged(group_id, (), joined=int(group_id in asserted), left=int(group_id not in asserted))
         for group_id in changed
     ]
     happened += seats.reconcile_members(tx, call, [user_id], "login")
     event_log.append(tx, call, happened)
+    store.touch(tx, call.organization_id, [user_id])
 
 
 def _groups_named(tx: Transaction, call: Call, names: Sequence[str]) -> list[str]:

@@ -340,7 +340,7 @@ def save(
             "of_member": change.member_id,
             **_columns(change.after, at),
         }
-        for change in changes
+        for change in sorted(changes, key=lambda change: change.member_id)  # as ``users.touch`` takes them
     ]
     if rows:
         tx.execute(_SAVE, rows)

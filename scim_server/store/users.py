@@ -193,6 +193,14 @@ _groups_of_one = (
     .scalar_subquery()
 )
 _GET_WITH_GROUPS = Prepared(SELECT_USERS.add_columns(_groups_of_one.label("groups")).where(_this))
+_LOCK_SEATS = Prepared(
+    select(assignments.c.member_id)
+    .where(
+        assignments.c.organization_id == bindparam("organization_id"), among(assignments.c.member_id, "ids")
+    )
+    .order_by(assignments.c.member_id)
+    .with_for_update(key_share=True)
+)
 _TOUCH_SEATS = Prepared(
     update(assignments)
     .where(
@@ -390,9 +398,16 @@ def groups_of(
 
 
 def touch(tx: Transaction, organization_id: str, user_ids: Sequence[str]) -> None:
-    """Count up the versions of users whose derived attributes (``groups``) changed."""
-    if user_ids:
-        tx.execute(_TOUCH_SEATS, {"in_organization": organization_id, "ids": sorted(user_ids)})
+    """Count up the versions of users whose derived attributes (``groups``) changed.
+
+    Their rows are the last that a transaction takes, in the order of their ids: whoever has some of
+    them waits for nothing else.
+    """
+    ids = sorted(user_ids)
+    if len(ids) > 1 and tx.dialect.name != "sqlite":
+        tx.execute(_LOCK_SEATS, {"organization_id": organization_id, "ids": ids})
+    if ids:
+        tx.execute(_TOUCH_SEATS, {"in_organization": organization_id, "ids": ids})
 
 
 def not_found(user_id: str) -> NotFound:

@@ -168,9 +168,9 @@ def test_no_statement_of_a_request_reads_a_table_or_an_organization(crowd, recor
     assert sorted(step for step in steps if reads_too_much(step[-1])) == []
 
 
-def test_a_freed_seat_goes_to_the_first_of_a_thousand_without_a_look_at_the_others(waiting_crowd, recorder):
+def test_a_freed_seat_goes_to_the_first_of_thousands_without_a_look_at_the_others(waiting_crowd, recorder):
     acme = waiting_crowd.acme
-    waiting_crowd.grow(1000)
+    waiting_crowd.grow(4000)
     waiting_crowd.found_others(300)
     recorder.explains = True
 
