@@ -28,7 +28,9 @@ R = TypeVar("R")
 _ATTEMPTS = 5
 # Every statement finds its rows by an index. A plan that was made while the tables were empty would go on
 # reading them whole, however large they have become, until somebody analyzes them.
-_BY_INDEX = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+_BY_INDEX = "; ".join(
+    f"SET enable_{way} = off" for way in ("seqscan", "hashjoin", "mergejoin", "material", "memoize")
+)
 _CACHED_STATEMENTS = 512  # more than this program has
 _RETRIED_STATES = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available
 
