@@ -170,7 +170,7 @@ def streaming_replica(database: Database) -> Iterator[str]:
 def wait_for(address: str, database: Database) -> None:
     """Wait until the standby has all that the database has."""
     with psycopg.connect(database.engine.url.set(drivername="postgresql").render_as_string()) as primary:
-        [[written]] = primary.execute("SELECT pg_current_wal_lsn()").fetchall()
+        [[written]] = primary.execute("SELECT pg_current_wal_insert_lsn()").fetchall()
     deadline = time.monotonic() + 10
     with psycopg.connect(address, autocommit=True) as standby:
         while time.monotonic() < deadline:
