@@ -164,15 +164,13 @@ _DELETE_SEAT = Prepared(
         assignments.c.member_id == bindparam("id"),
     )
 )
+_memberships_with_groups = memberships.join(
+    groups,
+    (groups.c.organization_id == memberships.c.organization_id) & (groups.c.id == memberships.c.group_id),
+)
 _GROUPS_OF = Prepared(
     select(memberships.c.member_id, groups.c.id, groups.c.display_name)
-    .select_from(
-        memberships.join(
-            groups,
-            (groups.c.organization_id == memberships.c.organization_id)
-            & (groups.c.id == memberships.c.group_id),
-        )
-    )
+    .select_from(_memberships_with_groups)
     .where(
         memberships.c.organization_id == bindparam("organization_id"), among(memberships.c.member_id, "ids")
     )
@@ -180,13 +178,7 @@ _GROUPS_OF = Prepared(
 )
 _groups_of_one = (
     select(pairs_text(groups.c.id, groups.c.display_name))
-    .select_from(
-        memberships.join(
-            groups,
-            (groups.c.organization_id == memberships.c.organization_id)
-            & (groups.c.id == memberships.c.group_id),
-        )
-    )
+    .select_from(_memberships_with_groups)
     .where(
         memberships.c.organization_id == bindparam("organization_id"), memberships.c.member_id == users.c.id
     )
