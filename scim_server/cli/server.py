@@ -84,6 +84,7 @@ def _serve(host: str, port: int, workers: int, threads: int) -> None:
         blocking_threads=threads,
         respawn_failed_workers=True,
         workers_kill_timeout=_SECONDS_TO_STOP,
+        websockets=False,
         log_access=False,
     ).serve()
 
