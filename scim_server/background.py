@@ -25,11 +25,20 @@ def create_served_app() -> Flask:
     """Return the application of a worker process, with the thread that keeps its organizations up to date."""
     config = Config.from_environment()
     _forget_the_environment()
+    threading.Thread(target=_end_with, args=[os.getppid()], name="orphan", daemon=True).start()
     app = create_app(asdict(config))
     services: Services = app.extensions["scim_seats"]
     if services.config.due_seconds:
         threading.Thread(target=_keep_up, args=[services], name="due", daemon=True).start()
     return app
+
+
+def _end_with(server: int) -> None:
+    """End when the server that began this worker has ended without it: nobody else would ever stop it."""
+    pause = threading.Event()
+    while not pause.wait(1):
+        if os.getppid() != server:
+            os._exit(1)
 
 
 def _forget_the_environment() -> None:

@@ -57,6 +57,18 @@ def test_a_worker_that_dies_is_replaced(served):
     time.sleep(3)  # until the one that took the place can be told to stop
 
 
+def test_workers_end_with_a_server_that_is_killed(served):
+    _, process = served
+    orphans = workers(process)
+
+    process.kill()
+
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{worker}").exists() for worker in orphans):
+        assert time.monotonic() < deadline, "a worker goes on without its server"
+        time.sleep(0.1)
+
+
 def test_a_request_that_has_begun_is_finished_before_the_server_ends(served):
     server, process = served
     server.command("organization", "create", "acme", "--plan", "team", "--seats", "premium=1")
