@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import (
+    Text,
     bindparam,
     delete,
     insert,
     select,
+    true,
     union,
     update,
 )
@@ -23,7 +24,7 @@ from scim_server.errors import NotFound, NotUnique
 from scim_server.scim.attributes import ResourceType
 from scim_server.scim.values import Json, fold
 from scim_server.store import attribute_values, indexing
-from scim_server.store.arrays import among
+from scim_server.store.arrays import among, in_chunks, pairs_of
 from scim_server.store.integrity import broken_constraint
 from scim_server.store.prepared import Prepared
 from scim_server.store.tables import groups, memberships, users
@@ -46,8 +47,7 @@ class GroupRecord(NamedTuple):
         return document
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(NamedTuple):
     """A member of a group: a user or another group."""
 
     member_id: str
@@ -113,7 +113,8 @@ _DELETE = Prepared(delete(groups).where(_this))
 _MEMBERS = Prepared(
     select(memberships.c.member_id, memberships.c.member_type)
     .where(_members)
-    .order_by(memberships.c.member_id)
+    .order_by(memberships.c.member_id),
+    Membership,
 )
 _MEMBERS_AMONG = Prepared(
     select(memberships.c.member_id).where(_members, among(memberships.c.member_id, "ids"))
@@ -147,9 +148,19 @@ _REMOVE_FROM_ALL = Prepared(
     )
     .returning(memberships.c.group_id)
 )
+_types_by_id = pairs_of("types_by_id")
+_newcomers = select(
+    bindparam("in_organization", type_=Text()),
+    bindparam("to_group", type_=Text()),
+    _types_by_id.c.key,
+    _types_by_id.c.value,
+).where(true())  # lest SQLite take the ON of ON CONFLICT for that of a join
+_columns_of_membership = ["organization_id", "group_id", "member_id", "member_type"]
 _ADD = {
-    "sqlite": Prepared(sqlite.insert(memberships).on_conflict_do_nothing()),
-    "postgresql": Prepared(postgresql.insert(memberships).on_conflict_do_nothing()),
+    dialect: Prepared(
+        insert_into(memberships).from_select(_columns_of_membership, _newcomers).on_conflict_do_nothing()
+    )
+    for dialect, insert_into in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
 _KNOWN_USERS = Prepared(
     select(users.c.id)
@@ -291,8 +302,10 @@ def delete_group(tx: Transaction, organization_id: str, group_id: str) -> None:
 
 def members(tx: Transaction, organization_id: str, group_id: str) -> list[Membership]:
     """Return all members of a group in the order in which they were made."""
-    rows = tx.execute(_MEMBERS, {"organization_id": organization_id, "group_id": group_id})
-    return [Membership(*row) for row in rows]
+    rows: list[Membership] = tx.execute(
+        _MEMBERS, {"organization_id": organization_id, "group_id": group_id}
+    ).all()
+    return rows
 
 
 def members_of_many(
@@ -321,43 +334,42 @@ def ids_of_member(tx: Transaction, organization_id: str, member_id: str) -> list
 
 def known_members(tx: Transaction, organization_id: str, ids: Collection[str]) -> dict[str, str]:
     """Return the type ("User", "Group") of each id that exists, and keep those rows from being deleted meanwhile."""
-    parameters = {"organization_id": organization_id, "ids": sorted(ids)}
-    known = dict.fromkeys(tx.execute(_KNOWN_USERS, parameters).scalars(), "User")
+    known = dict.fromkeys(_locked(tx, organization_id, _KNOWN_USERS, ids), "User")
     if len(known) < len(ids):
-        parameters["ids"] = sorted(set(ids) - set(known))
-        known |= dict.fromkeys(tx.execute(_KNOWN_GROUPS, parameters).scalars(), "Group")
+        others = set(ids) - set(known)
+        known |= dict.fromkeys(_locked(tx, organization_id, _KNOWN_GROUPS, others), "Group")
     return known
+
+
+def _locked(
+    tx: Transaction, organization_id: str, statement: Prepared, ids: Collection[str]
+) -> Iterator[str]:
+    for chunk in in_chunks(sorted(ids)):
+        yield from tx.execute(statement, {"organization_id": organization_id, "ids": chunk}).scalars()
 
 
 def add_members(
     tx: Transaction, organization_id: str, group_id: str, types_by_id: Mapping[str, str]
 ) -> list[str]:
     """Add members; return those who were not members before."""
-    if not types_by_id:
-        return []
-    present = members_among(tx, organization_id, group_id, sorted(types_by_id))
-    joined = [member_id for member_id in types_by_id if member_id not in present]
-    if joined:
-        rows = [
-            {
-                "organization_id": organization_id,
-                "group_id": group_id,
-                "member_id": member_id,
-                "member_type": types_by_id[member_id],
-            }
-            for member_id in joined
-        ]
-        tx.execute(_ADD[tx.dialect.name], rows)
+    joined: list[str] = []
+    for chunk in in_chunks(sorted(types_by_id)):
+        present = members_among(tx, organization_id, group_id, chunk)
+        absent = {member_id: types_by_id[member_id] for member_id in chunk if member_id not in present}
+        if absent:
+            parameters = {"in_organization": organization_id, "to_group": group_id, "types_by_id": absent}
+            tx.execute(_ADD[tx.dialect.name], parameters)
+        joined += absent
     return joined
 
 
 def remove_members(tx: Transaction, organization_id: str, group_id: str, ids: Iterable[str]) -> list[str]:
     """Remove members; return those who were members."""
-    wanted = sorted(ids)
-    if not wanted:
-        return []
-    rows = tx.execute(_REMOVE, {"organization_id": organization_id, "group_id": group_id, "ids": wanted})
-    return list(rows.scalars())
+    left: list[str] = []
+    for chunk in in_chunks(sorted(ids)):
+        parameters = {"organization_id": organization_id, "group_id": group_id, "ids": chunk}
+        left += tx.execute(_REMOVE, parameters).scalars()
+    return left
 
 
 def remove_all_members(tx: Transaction, organization_id: str, group_id: str) -> list[str]:

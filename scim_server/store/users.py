@@ -15,7 +15,7 @@ from scim_server.errors import NotFound, NotUnique
 from scim_server.scim.attributes import ResourceType
 from scim_server.scim.values import Json, fold
 from scim_server.store import attribute_values, indexing
-from scim_server.store.arrays import among, pairs_text
+from scim_server.store.arrays import among, in_chunks, pairs_text
 from scim_server.store.integrity import broken_constraint
 from scim_server.store.prepared import Prepared
 from scim_server.store.tables import Instant, assignments, groups, memberships, users
@@ -138,7 +138,11 @@ _SET_PASSWORD = Prepared(update(users).where(_this_user).values(password_hash=bi
 _SET_OWN_ROLE = Prepared(
     update(users).where(_this_user).values(own_role=bindparam("given"), role=bindparam("counts"))
 )
-_SET_ROLES = Prepared(update(users).where(_this_user).values(role=bindparam("counts")))
+_SET_ROLES = Prepared(
+    update(users)
+    .where(users.c.organization_id == bindparam("in_organization"), among(users.c.id, "ids"))
+    .values(role=bindparam("counts"))
+)
 _ACCEPT = Prepared(
     update(users)
     .where(_this_user)
@@ -277,11 +281,12 @@ def set_own_role(tx: Transaction, organization_id: str, user_id: str, own_role: 
 
 def set_roles(tx: Transaction, organization_id: str, roles: Mapping[str, str]) -> None:
     """Store the roles that count now, by user id."""
-    rows = [
-        {"in_organization": organization_id, "user_id": user_id, "counts": role}
-        for user_id, role in sorted(roles.items())
-    ]
-    tx.execute(_SET_ROLES, rows)
+    ids_by_role: dict[str, list[str]] = {}
+    for user_id in sorted(roles):
+        ids_by_role.setdefault(roles[user_id], []).append(user_id)
+    for role, ids in ids_by_role.items():
+        for chunk in in_chunks(ids):
+            tx.execute(_SET_ROLES, {"in_organization": organization_id, "ids": chunk, "counts": role})
 
 
 def accept_invitation(tx: Transaction, organization_id: str, user_id: str) -> None:
@@ -395,11 +400,16 @@ def touch(tx: Transaction, organization_id: str, user_ids: Sequence[str]) -> Non
     Their rows are the last that a transaction takes, in the order of their ids: whoever has some of
     them waits for nothing else.
     """
-    ids = sorted(user_ids)
-    if len(ids) > 1 and tx.dialect.name != "sqlite":
-        tx.execute(_LOCK_SEATS, {"organization_id": organization_id, "ids": ids})
-    if ids:
+    for ids in in_chunks(sorted(user_ids)):
+        if len(ids) > 1:
+            lock_seats(tx, organization_id, ids)
         tx.execute(_TOUCH_SEATS, {"in_organization": organization_id, "ids": ids})
+
+
+def lock_seats(tx: Transaction, organization_id: str, user_ids: Sequence[str]) -> None:
+    """Hold the seats of some users, in the order of their ids."""
+    if tx.dialect.name != "sqlite":  # which has one writer anyway
+        tx.execute(_LOCK_SEATS, {"organization_id": organization_id, "ids": user_ids})
 
 
 def not_found(user_id: str) -> NotFound:
