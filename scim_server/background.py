@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import threading
@@ -27,10 +28,21 @@ def create_served_app() -> Flask:
     _forget_the_environment()
     threading.Thread(target=_end_with, args=[os.getppid()], name="orphan", daemon=True).start()
     app = create_app(asdict(config))
+    look_for_cycles_less_often()
     services: Services = app.extensions["scim_seats"]
     if services.config.due_seconds:
         threading.Thread(target=_keep_up, args=[services], name="due", daemon=True).start()
     return app
+
+
+def look_for_cycles_less_often() -> None:
+    """Search new objects for cycles a tenth as often as Python does by itself, and those of the program never.
+
+    Requests make many objects and hardly a cycle. Among the objects of a change of 100,000 people, the
+    searches would take a third of its time.
+    """
+    gc.freeze()
+    gc.set_threshold(10_000)
 
 
 def _end_with(server: int) -> None:
