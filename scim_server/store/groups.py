@@ -313,10 +313,10 @@ def members_of_many(
 ) -> Mapping[str, list[Membership]]:
     """Return the members of each of some groups; one without members is absent."""
     found: dict[str, list[Membership]] = {}
-    for group_id, *member in tx.execute(
+    for group_id, member_id, member_type in tx.execute(
         _MEMBERS_OF_MANY, {"organization_id": organization_id, "ids": group_ids}
     ):
-        found.setdefault(group_id, []).append(Membership(*member))
+        found.setdefault(group_id, []).append(Membership(member_id, member_type))
     return found
 
 
