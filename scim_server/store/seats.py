@@ -278,7 +278,7 @@ def members(
 ) -> list[Member]:
     """Return what the policy must know of some members, in the order in which they were created."""
     found = []
-    for chunk in in_chunks(sorted(ids)):
+    for chunk in in_chunks(sorted(set(ids))):
         parameters = {"organization_id": organization_id, "ids": chunk}
         mappings = _mappings_of(tx, parameters) if with_mappings else {}
         found += [_member_of(row, mappings.get(row.id, ())) for row in tx.execute(_MEMBERS, parameters)]
