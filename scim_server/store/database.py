@@ -19,7 +19,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from scim_server.errors import Unavailable
 from scim_server.store.connections import Connections
-from scim_server.store.sessions import PostgresqlSession, SqliteSession
+from scim_server.store.postgresql import PostgresqlSession
+from scim_server.store.sessions import SqliteSession
 from scim_server.store.transaction import Transaction
 
 P = ParamSpec("P")
@@ -119,7 +120,7 @@ class Database:
         tx = Transaction(self.engine, self._connections)
         try:
             if begin is not None:
-                tx.say(begin)
+                tx.begin(begin)
             result = operation(tx, *args, **kwargs)
             if begin is not None:
                 tx.commit()
