@@ -33,6 +33,8 @@ _BY_INDEX = "; ".join(
     f"SET enable_{way} = off" for way in ("seqscan", "hashjoin", "mergejoin", "material", "memoize")
 )
 _CACHED_STATEMENTS = 512  # more than this program has
+# A page that many transactions write is copied into the database once for all of them. 16 MB of log at most.
+_PAGES_BETWEEN_CHECKPOINTS = 4000
 _RETRIED_STATES = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available
 
 
@@ -218,6 +220,7 @@ def _configure_sqlite(engine: Engine, *, synchronous: str) -> None:
             "busy_timeout=10000",
             "foreign_keys=ON",
             "cache_size=-16000",
+            f"wal_autocheckpoint={_PAGES_BETWEEN_CHECKPOINTS}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 

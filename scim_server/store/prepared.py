@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Dialect, Float, Insert, Numeric, Update
+from sqlalchemy import Dialect, Float, Insert, Numeric, Text, Update, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
@@ -29,6 +30,7 @@ _DIALECTS: Mapping[str, Dialect] = {
     "sqlite": SQLiteDialect_pysqlite(),
     "postgresql": PGDialect_psycopg(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]
 }
+_GATHERED = 1000  # so many rows as are worth a statement, and no more than fit into memory with ease
 _numbers = count(1)
 
 
@@ -100,13 +102,14 @@ class Prepared:
     ``record`` is the class of the rows, a NamedTuple whose fields are the columns in their order.
     """
 
-    __slots__ = ("_compiled", "_record", "_writes", "statement")
+    __slots__ = ("_compiled", "_gathering", "_record", "_writes", "statement")
 
     def __init__(self, statement: Any, record: Any = None) -> None:
         self.statement = statement
         self._record = record
-        self._writes = isinstance(statement, Insert | Update)
+        self._writes = _writes_values(statement)
         self._compiled: dict[Any, _Compiled] = {}
+        self._gathering: dict[tuple[str, ...], Prepared] = {}
 
     def run(
         self, session: Session, dialect: str, parameters: Parameters | Sequence[Parameters] = ()
@@ -118,11 +121,23 @@ class Prepared:
         if isinstance(parameters, Mapping):
             return self._for(dialect, parameters).run(session, parameters)
         first: Parameters = parameters[0] if parameters else {}
-        compiled = self._for(dialect, first)
         if len(parameters) <= 1:
-            return compiled.run(session, first)
-        compiled.run_many(session, parameters)
+            return self._for(dialect, first).run(session, first)
+        if dialect == "postgresql" and isinstance(self.statement, Insert):
+            self._insert_gathered(session, dialect, parameters)
+        else:
+            self._for(dialect, first).run_many(session, parameters)
         return None
+
+    def _insert_gathered(self, session: Session, dialect: str, rows: Sequence[Parameters]) -> None:
+        """Insert many rows by a statement whose parameters are columns of them."""
+        names = tuple(rows[0])
+        if names not in self._gathering:
+            self._gathering[names] = Prepared(_from_arrays(self.statement, names))
+        for start in range(0, len(rows), _GATHERED):
+            some = rows[start : start + _GATHERED]
+            columns = {name: [row[name] for row in some] for name in names}
+            self._gathering[names].run(session, dialect, columns)
 
     def _for(self, dialect: str, parameters: Parameters) -> _Compiled:
         key = (dialect, *parameters) if self._writes else dialect
@@ -177,7 +192,7 @@ class _Compiled:
 
 
 def _compile(statement: Any, record: Any, dialect: Dialect, parameters: Parameters) -> _Compiled:
-    columns = sorted(parameters) if isinstance(statement, Insert | Update) else None
+    columns = sorted(parameters) if _writes_values(statement) else None
     compiled = statement.compile(
         dialect=dialect, column_keys=columns, compile_kwargs={"render_postcompile": True}
     )
@@ -196,6 +211,23 @@ def _compile(statement: Any, record: Any, dialect: Dialect, parameters: Paramete
         make=(record or _row_class(fields))._make,
         out_of=tuple((index, process) for index, process in enumerate(out_of) if process is not None),
     )
+
+
+def _writes_values(statement: Any) -> bool:
+    """Whether the columns that a statement writes are those that there are parameters for."""
+    return isinstance(statement, Update) or (isinstance(statement, Insert) and statement.select is None)
+
+
+def _from_arrays(statement: Insert, names: Sequence[str]) -> Insert:
+    """Return an INSERT whose parameters are arrays, of which each place is a row."""
+    columns = statement.table.c
+    return statement.from_select(
+        names, select(*(func.unnest(bindparam(name, type_=_array_of(columns[name].type))) for name in names))
+    )
+
+
+def _array_of(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    return ARRAY(Text() if isinstance(type_, Text) else type_)  # a collation is none of an array's
 
 
 def _reader(type_: TypeEngine[Any], dialect: Dialect) -> Processor | None:
