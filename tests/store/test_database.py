@@ -193,7 +193,7 @@ def test_foreign_keys_hold(database):
         " VALUES ('none', 'premium', 1, '[]', 0, 1, 0, 0)"
     )
 
-    with pytest.raises(IntegrityError, match="(?i)foreign key"):
+    with pytest.raises(IntegrityError, match=r"(?i)foreign key"):
         database.run(lambda tx: tx.execute(text(statement)))
 
 
