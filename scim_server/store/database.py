@@ -19,7 +19,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from scim_server.errors import Unavailable
 from scim_server.store.connections import Connections
-from scim_server.store.sessions import PostgresqlSession, SqliteSession
+from scim_server.store.postgresql import PostgresqlSession
+from scim_server.store.sessions import SqliteSession
 from scim_server.store.transaction import Transaction
 
 P = ParamSpec("P")
@@ -32,6 +33,8 @@ _BY_INDEX = "; ".join(
     f"SET enable_{way} = off" for way in ("seqscan", "hashjoin", "mergejoin", "material", "memoize")
 )
 _CACHED_STATEMENTS = 512  # more than this program has
+# A page that many transactions write is copied into the database once for all of them. 16 MB of log at most.
+_PAGES_BETWEEN_CHECKPOINTS = 4000
 _RETRIED_STATES = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available
 
 
@@ -119,7 +122,7 @@ class Database:
         tx = Transaction(self.engine, self._connections)
         try:
             if begin is not None:
-                tx.say(begin)
+                tx.begin(begin)
             result = operation(tx, *args, **kwargs)
             if begin is not None:
                 tx.commit()
@@ -217,6 +220,7 @@ def _configure_sqlite(engine: Engine, *, synchronous: str) -> None:
             "busy_timeout=10000",
             "foreign_keys=ON",
             "cache_size=-16000",
+            f"wal_autocheckpoint={_PAGES_BETWEEN_CHECKPOINTS}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
