@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -349,18 +349,12 @@ def ids_of_member(tx: Transaction, organization_id: str, member_id: str) -> list
 
 def known_members(tx: Transaction, organization_id: str, ids: Collection[str]) -> dict[str, str]:
     """Return the type ("User", "Group") of each id that exists, and keep those rows from being deleted meanwhile."""
-    known = dict.fromkeys(_locked(tx, organization_id, _KNOWN_USERS, ids), "User")
-    if len(known) < len(ids):
-        others = set(ids) - set(known)
-        known |= dict.fromkeys(_locked(tx, organization_id, _KNOWN_GROUPS, others), "Group")
+    known: dict[str, str] = {}
+    for type_name, statement in (("User", _KNOWN_USERS), ("Group", _KNOWN_GROUPS)):
+        for chunk in in_chunks(sorted(set(ids) - known.keys())):
+            found = tx.execute(statement, {"organization_id": organization_id, "ids": chunk})
+            known |= dict.fromkeys(found.scalars(), type_name)
     return known
-
-
-def _locked(
-    tx: Transaction, organization_id: str, statement: Prepared, ids: Collection[str]
-) -> Iterator[str]:
-    for chunk in in_chunks(sorted(ids)):
-        yield from tx.execute(statement, {"organization_id": organization_id, "ids": chunk}).scalars()
 
 
 def add_members(
