@@ -183,7 +183,7 @@ def _statements(
     whole = (SELECT_USERS if is_user else SELECT_GROUPS).add_columns(key.label("sort_key"))
     page = whole.where(*where)
     if seeks is not None:
-        page = page.where(_behind(table, key, order, seeks))
+        page = page.where(_behind(_source(table, [*where, key]), table.c.id, key, order, seeks))
     ordering = _ordering(table.c.id, key, order)
     page = page.order_by(*ordering).limit(bindparam("limit")).offset(bindparam("offset"))
     if skips:  # of those before the page, no more is read than what they are ordered by
@@ -221,10 +221,12 @@ def _ordering(
     return [absent, key, id_]
 
 
-def _behind(table: Table, key: ColumnElement[Any], order: Order | None, seeks: str) -> ColumnElement[bool]:
+def _behind(
+    source: FromClause, id_: ColumnElement[Any], key: ColumnElement[Any], order: Order | None, seeks: str
+) -> ColumnElement[bool]:
     """Return the condition that a resource comes after the place that is bound."""
     place: ColumnElement[Any] = bindparam("behind_id")
-    later = is_behind(place) if table is users else table.c.id > place
+    later = is_behind(place) if source is users_with_seats else id_ > place
     if order is None:
         return later
     bound = bindparam("behind_key", type_=key.type)

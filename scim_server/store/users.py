@@ -88,7 +88,9 @@ _user = (
     assignments.c.desired,
     assignments.c.waiting_since,
 )
-users_with_seats = users.join(
+# Everybody has a seat row. That it is joined from the left keeps PostgreSQL from reading the seats of all the
+# organization before it looks who is asked for; where a filter asks about seats, it knows that it may.
+users_with_seats = users.outerjoin(
     assignments,
     (assignments.c.organization_id == users.c.organization_id) & (assignments.c.member_id == users.c.id),
 )
@@ -96,7 +98,7 @@ SELECT_USERS = select(*_user).select_from(users_with_seats)
 
 
 def is_behind(user_id: Any) -> ColumnElement[bool]:
-    """Return the condition that a user comes after the one with an id.
+    """Return the condition that a user comes after the one with an id, for lists that may be found by their seats.
 
     It is said of the seat too, or PostgreSQL would read the seats of all who come before.
     """
