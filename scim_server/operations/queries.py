@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import groupby
+from typing import Any, cast
 
 import orjson
 
@@ -28,7 +29,7 @@ from scim_server.store.groups import GroupRecord, Membership
 from scim_server.store.search import Found, Order, Place, Record
 from scim_server.store.tables import instant_of, microseconds_of
 from scim_server.store.transaction import Transaction
-from scim_server.store.users import GroupReference, UserRecord
+from scim_server.store.users import ShownUser
 
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 _MOST_MERGED = 10_000
@@ -90,11 +91,11 @@ def _get_user(
     if_match: Tags | None,
     if_none_match: Tags | None,
 ) -> Rendered:
-    record, references = user_store.get_with_groups(tx, call.organization_id, user_id)
-    if _is_known(record.version, if_match, if_none_match):
-        return representation.rendered(call, call.user_type, record, None)
-    body = representation.user(call, record, references, projection)
-    return representation.rendered(call, call.user_type, record, body)
+    shown = user_store.get_shown(tx, call.organization_id, user_id)
+    if _is_known(shown.version, if_match, if_none_match):
+        return representation.rendered(call, call.user_type, shown, None)
+    [body] = representation.users(call, [shown], projection)
+    return representation.rendered(call, call.user_type, shown, body)
 
 
 def _is_known(version: int, if_match: Tags | None, if_none_match: Tags | None) -> bool:
@@ -166,6 +167,7 @@ class _Search:
     resource_type: ResourceType
     expression: Expression | None
     order: Order | None
+    with_groups: bool
 
     def page(self, tx: Transaction, offset: int, limit: int) -> Found:
         return store.find(
@@ -177,6 +179,7 @@ class _Search:
             offset=offset,
             limit=limit,
             base_url=self.call.base_url,
+            with_groups=self.with_groups,
         )
 
     def behind(self, tx: Transaction, place: Place | None, limit: int, query: Query) -> Found:
@@ -197,26 +200,33 @@ class _Search:
             behind=place,
             limit=limit,
             base_url=self.call.base_url,
+            with_groups=self.with_groups,
         )
 
 
 def _searches(call: Call, query: Query) -> list[_Search]:
     """Return a search for each resource type in which the filter can match at all."""
     orders = _orders(query)
-    if query.filter is None:
-        return [_Search(call, type_, None, orders.get(type_.name)) for type_ in query.resource_types]
-    if len(query.resource_types) == 1:
-        [type_] = query.resource_types
-        expression = filters.parse_filter(query.filter, type_, lenient=call.client.lenient, note=call.note)
-        return [_Search(call, type_, expression, orders.get(type_.name))]
-    expressions = filters.parse_filter_for(
-        query.filter, query.resource_types, lenient=call.client.lenient, note=call.note
-    )
     return [
-        _Search(call, type_, expressions[type_.name], orders.get(type_.name))
-        for type_ in query.resource_types
-        if not isinstance(expressions[type_.name], Nothing)
+        _Search(call, type_, expression, orders.get(type_.name), _projection(query, type_).wants("groups"))
+        for type_, expression in _expressions(call, query)
+        if not isinstance(expression, Nothing)
     ]
+
+
+def _expressions(call: Call, query: Query) -> Sequence[tuple[ResourceType, Expression | None]]:
+    types, text = query.resource_types, query.filter
+    if text is None:
+        return [(type_, None) for type_ in types]
+    lenient, note = call.client.lenient, call.note
+    if len(types) == 1:
+        return [(types[0], filters.parse_filter(text, types[0], lenient=lenient, note=note))]
+    found = filters.parse_filter_for(text, types, lenient=lenient, note=note)
+    return [(type_, found[type_.name]) for type_ in types]
+
+
+def _projection(query: Query, resource_type: ResourceType) -> Projection:
+    return projection.of(resource_type, query.attributes, query.excluded)
 
 
 def _orders(query: Query) -> dict[str, Order]:
@@ -315,25 +325,22 @@ def _fingerprint(query: Query) -> str:
 
 
 def _texts(tx: Transaction, call: Call, query: Query, records: Sequence[Record]) -> list[bytes]:
-    """Return the JSON texts of records, with one look-up for all groups and one for all members."""
-    by_type = {
-        resource_type.name: projection.of(resource_type, query.attributes, query.excluded)
-        for resource_type in query.resource_types
-    }
-    user_ids = [record.id for record in records if isinstance(record, UserRecord)]
+    """Return the JSON texts of records, with one look-up for the members of all groups."""
+    of_users, of_groups = _projection(query, call.user_type), _projection(query, call.group_type)
     group_ids = [record.id for record in records if isinstance(record, GroupRecord)]
-    groups_of: Mapping[str, list[GroupReference]] = {}
-    members_of: Mapping[str, list[Membership]] = {}
-    if user_ids and by_type["User"].wants("groups"):
-        groups_of = user_store.groups_of(tx, call.organization_id, user_ids)
-    if group_ids and by_type["Group"].wants("members"):
-        members_of = group_store.members_of_many(tx, call.organization_id, group_ids)
-    return [
-        representation.user(call, record, groups_of.get(record.id, []), by_type["User"])
-        if isinstance(record, UserRecord)
-        else representation.group(call, record, members_of.get(record.id, []), by_type["Group"])
-        for record in records
-    ]
+    members: Mapping[str, list[Membership]] = {}
+    if group_ids and of_groups.wants("members"):
+        members = group_store.members_of_many(tx, call.organization_id, group_ids)
+    texts: list[bytes] = []
+    for type_, together in groupby(records, key=type):
+        if type_ is ShownUser:
+            texts += representation.users(call, cast(Iterator[ShownUser], together), of_users)
+        else:
+            texts += [
+                representation.group(call, record, members.get(record.id, []), of_groups)
+                for record in cast(Iterator[GroupRecord], together)
+            ]
+    return texts
 
 
 def _list_response(resources: Sequence[bytes], members: Json) -> bytes:

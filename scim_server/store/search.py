@@ -22,7 +22,7 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
-    literal,
+    null,
     or_,
     select,
 )
@@ -37,9 +37,9 @@ from scim_server.store.groups import SELECT_GROUPS, GroupRecord
 from scim_server.store.prepared import Prepared
 from scim_server.store.tables import assignments, groups, organizations, users
 from scim_server.store.transaction import Transaction
-from scim_server.store.users import SELECT_USERS, UserRecord, is_behind, users_with_seats
+from scim_server.store.users import ShownUser, is_behind, select_shown_users, users_with_seats
 
-Record = UserRecord | GroupRecord
+Record = ShownUser | GroupRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,8 @@ class _Shape:
 
 @dataclass(frozen=True, slots=True)
 class _Statements:
+    """``page`` has the fields of a record, then the sort key, then the total where no filter was given."""
+
     page: Prepared
     count: Prepared
     condition: Condition | None
@@ -101,18 +103,22 @@ def find(
     offset: int,
     limit: int,
     base_url: str,
+    with_groups: bool,
 ) -> Found:
-    """Return ``limit`` resources behind the first ``offset`` (RFC 7644 §3.4.2.4)."""
+    """Return ``limit`` resources behind the first ``offset`` (RFC 7644 §3.4.2.4).
+
+    ``with_groups``: of users, what groups they are in is wanted too.
+    """
     shape, values = _shape_of(expression)
-    statements = _statements(resource_type, shape, order, seeks=None, skips=offset > 0)
+    statements = _statements(
+        resource_type, shape, order, seeks=None, skips=offset > 0, with_groups=with_groups
+    )
     parameters = _parameters(organization_id, base_url, statements, values)
     rows = _rows(tx, statements.page, {**parameters, "limit": limit, "offset": offset}) if limit else []
-    if rows and len(rows) < limit:
+    if (rows or not offset) and len(rows) < limit:
         total = offset + len(rows)
-    elif not rows and not offset and limit:
-        total = 0
     else:
-        total = tx.execute(statements.count, parameters).scalar_one()
+        total = _total(tx, statements, parameters, rows)
     return _found(resource_type, rows, total)
 
 
@@ -126,15 +132,17 @@ def find_behind(
     behind: Place | None,
     limit: int,
     base_url: str,
+    with_groups: bool,
 ) -> Found:
     """Return ``limit`` resources behind a place; the cost is the same at any depth (RFC 9865)."""
     shape, values = _shape_of(expression)
     seeks = None if behind is None else "null" if behind.key is None else "key"
-    statements = _statements(resource_type, shape, order, seeks=seeks, skips=False)
+    statements = _statements(resource_type, shape, order, seeks=seeks, skips=False, with_groups=with_groups)
     parameters = _parameters(organization_id, base_url, statements, values)
     place = {} if behind is None else {"behind_id": behind.id, "behind_key": behind.key}
     rows = _rows(tx, statements.page, {**parameters, **place, "limit": limit, "offset": 0})
-    total = tx.execute(statements.count, parameters).scalar_one()
+    is_all = behind is None and len(rows) < limit
+    total = len(rows) if is_all else _total(tx, statements, parameters, rows)
     return _found(resource_type, rows, total)
 
 
@@ -143,11 +151,17 @@ def _rows(tx: Transaction, statement: Prepared, parameters: dict[str, Any]) -> S
     return rows
 
 
+def _total(tx: Transaction, statements: _Statements, parameters: dict[str, Any], rows: Sequence[Any]) -> int:
+    """Return how many match in all, of which a page may say it itself."""
+    told: int | None = rows[0][-1] if rows else None
+    return tx.execute(statements.count, parameters).scalar_one() if told is None else told
+
+
 def _found(resource_type: ResourceType, rows: Sequence[Any], total: int) -> Found:
-    record: type[Record] = UserRecord if resource_type.name == "User" else GroupRecord
+    record: type[Record] = ShownUser if resource_type.name == "User" else GroupRecord
     return Found(
-        records=[record._make(row[:-1]) for row in rows],
-        keys=[row[-1] for row in rows],
+        records=[record._make(row[:-2]) for row in rows],
+        keys=[row[-2] for row in rows],
         total=total,
     )
 
@@ -168,7 +182,13 @@ def _parameters(
 
 @lru_cache(maxsize=512)
 def _statements(
-    resource_type: ResourceType, shape: _Shape | None, order: Order | None, *, seeks: str | None, skips: bool
+    resource_type: ResourceType,
+    shape: _Shape | None,
+    order: Order | None,
+    *,
+    seeks: str | None,
+    skips: bool,
+    with_groups: bool,
 ) -> _Statements:
     """Build the statements of a query. ``skips``: the page does not begin with the first that matches."""
     is_user = resource_type.name == "User"
@@ -177,10 +197,12 @@ def _statements(
     where = [table.c.organization_id == bindparam("organization_id")]
     if condition is not None:
         where.append(condition.clause)
-    key: ColumnElement[Any] = (
-        literal(None) if order is None else filter_sql.sort_key(resource_type, order.path)
+    count = _count(table, where, condition)
+    key: ColumnElement[Any] = null() if order is None else filter_sql.sort_key(resource_type, order.path)
+    told: ColumnElement[Any] = count.scalar_subquery() if condition is None else null()
+    whole = (select_shown_users(with_groups=with_groups) if is_user else SELECT_GROUPS).add_columns(
+        key.label("sort_key"), told.label("total")
     )
-    whole = (SELECT_USERS if is_user else SELECT_GROUPS).add_columns(key.label("sort_key"))
     page = whole.where(*where)
     if seeks is not None:
         page = page.where(_behind(_source(table, [*where, key]), table.c.id, key, order, seeks))
@@ -191,10 +213,10 @@ def _statements(
         chosen = select(table.c.id).select_from(seen).where(*where).order_by(*ordering)
         chosen = chosen.limit(bindparam("limit")).offset(bindparam("offset"))
         page = whole.where(where[0], table.c.id.in_(chosen)).order_by(*ordering)
-    return _Statements(Prepared(page), Prepared(_total(table, where, condition)), condition)
+    return _Statements(Prepared(page, tuple), Prepared(count), condition)
 
 
-def _total(table: Table, where: Sequence[ColumnElement[bool]], condition: Condition | None) -> Select[Any]:
+def _count(table: Table, where: Sequence[ColumnElement[bool]], condition: Condition | None) -> Select[Any]:
     """Return the statement that says how many match; of all that there are, the organization keeps count."""
     if condition is None:
         count = organizations.c.user_count if table is users else organizations.c.group_count
