@@ -36,6 +36,7 @@ from scim_server.store.filter_sql import Condition
 from scim_server.store.groups import SELECT_GROUPS, GroupRecord
 from scim_server.store.prepared import Prepared
 from scim_server.store.tables import assignments, groups, organizations, users
+from scim_server.store.text_functions import sorted_by
 from scim_server.store.transaction import Transaction
 from scim_server.store.users import ShownUser, is_behind, select_shown_users, users_with_seats
 
@@ -206,7 +207,8 @@ def _statements(
     page = whole.where(*where)
     if seeks is not None:
         page = page.where(_behind(_source(table, [*where, key]), table.c.id, key, order, seeks))
-    ordering = _ordering(table.c.id, key, order)
+    id_ = sorted_by(table.c.id) if shape and filter_sql.asks_for_latest(shape.expression) else table.c.id
+    ordering = _ordering(id_, key, order)
     page = page.order_by(*ordering).limit(bindparam("limit")).offset(bindparam("offset"))
     if skips:  # of those before the page, no more is read than what they are ordered by
         seen = _source(table, [*where, key])
