@@ -94,7 +94,7 @@ def _get_user(
     shown = user_store.get_shown(tx, call.organization_id, user_id)
     if _is_known(shown.version, if_match, if_none_match):
         return representation.rendered(call, call.user_type, shown, None)
-    [body] = representation.users(call, [shown], projection)
+    body = representation.user(call, shown, projection)
     return representation.rendered(call, call.user_type, shown, body)
 
 

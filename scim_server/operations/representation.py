@@ -21,7 +21,7 @@ from scim_server.scim.schemas import SEAT_URN
 from scim_server.scim.values import Json, format_date_time
 from scim_server.store.groups import GroupRecord, Membership
 from scim_server.store.tables import instant_of
-from scim_server.store.users import GroupReference, ShownUser, UserRecord, as_shown
+from scim_server.store.users import ShownUser, UserRecord
 from seat_policy import UNASSIGNED
 
 _ENDPOINTS = {"User": "Users", "Group": "Groups"}
@@ -38,9 +38,9 @@ class Rendered:
     body: bytes | None
 
 
-def user(call: Call, record: UserRecord, groups: Sequence[GroupReference], projection: Projection) -> bytes:
+def user(call: Call, shown: ShownUser, projection: Projection) -> bytes:
     """Return the JSON text of a user."""
-    [text] = users(call, [as_shown(record, groups)], projection)
+    [text] = users(call, [shown], projection)
     return text
 
 

@@ -23,7 +23,7 @@ from scim_server.store import users as store
 from scim_server.store.indexing import named_tier
 from scim_server.store.seats import status_of
 from scim_server.store.transaction import Transaction
-from scim_server.store.users import NewUser, UserRecord
+from scim_server.store.users import NewUser, ShownUser, UserRecord
 from seat_policy import NO_SEAT, Member, Role, Seat, Source, seat_status
 
 
@@ -200,12 +200,14 @@ def _change(
     if after != before:
         if is_active(before) and not is_active(after):
             roles.refuse_to_lose(tx, call, record)
-        record = _store_change(tx, call, record, before, after)
+        return _store_change(tx, call, record, before, after, wanted)
     return _answer(tx, call, record, wanted)
 
 
-def _store_change(tx: Transaction, call: Call, record: UserRecord, before: Json, after: Json) -> UserRecord:
-    """Store a changed document, evaluate the seat where that matters, and return the user as it is then."""
+def _store_change(
+    tx: Transaction, call: Call, record: UserRecord, before: Json, after: Json, wanted: Projection | None
+) -> Rendered:
+    """Store a changed document, evaluate the seat where that matters, and answer."""
     text = store.replace_document(
         tx, call.organization_id, record.id, call.user_type, before, after, at=call.at
     )
@@ -214,9 +216,10 @@ def _store_change(tx: Transaction, call: Call, record: UserRecord, before: Json,
     if cause is not None:
         seated = seats.reconcile_members(tx, call, [record.id], cause)
         event_log.append(tx, call, [changed, *seated])
-        return store.get(tx, call.organization_id, record.id)
+        return _shown(call, store.get_shown(tx, call.organization_id, record.id), wanted)
     event_log.append(tx, call, [changed])
-    return record._replace(document=text, modified_at=call.at, version=record.version + 1)
+    record = record._replace(document=text, modified_at=call.at, version=record.version + 1)
+    return _answer(tx, call, record, wanted)
 
 
 def _what_moves_the_seat(before: Json, after: Json) -> str | None:
@@ -276,19 +279,15 @@ def _leaver(tx: Transaction, call: Call, document: Json) -> UserRecord | None:
 def _answer(
     tx: Transaction, call: Call, record: UserRecord, wanted: Projection | None, *, has_groups: bool = True
 ) -> Rendered:
-    if wanted is None:
-        return representation.rendered(call, call.user_type, record, None)
-    return render(tx, call, record, wanted, has_groups=has_groups)
-
-
-def render(
-    tx: Transaction, call: Call, record: UserRecord, wanted: Projection, *, has_groups: bool = True
-) -> Rendered:
     """Return a user as the client sees them; the groups are read only where they are wanted."""
     references = (
         store.groups_of(tx, call.organization_id, [record.id]).get(record.id, [])
-        if has_groups and wanted.wants("groups")
+        if has_groups and wanted is not None and wanted.wants("groups")
         else []
     )
-    body = representation.user(call, record, references, wanted)
-    return representation.rendered(call, call.user_type, record, body)
+    return _shown(call, store.as_shown(record, references), wanted)
+
+
+def _shown(call: Call, user: ShownUser, wanted: Projection | None) -> Rendered:
+    body = None if wanted is None else representation.user(call, user, wanted)
+    return representation.rendered(call, call.user_type, user, body)

@@ -54,6 +54,7 @@ def keep(
         "answer": orjson.dumps(answer).decode(),
         "created_at": at,
     }
+    tx.settle()  # what fails before is another matter
     try:
         tx.execute(insert(idempotent_answers), row)
     except IntegrityError as error:

@@ -19,7 +19,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from scim_server.errors import Unavailable
 from scim_server.store.connections import Connections
-from scim_server.store.sessions import PostgresqlSession, SqliteSession
+from scim_server.store.postgresql import PostgresqlSession
+from scim_server.store.sessions import SqliteSession
 from scim_server.store.transaction import Transaction
 
 P = ParamSpec("P")
@@ -36,6 +37,8 @@ _BY_INDEX = "; ".join(
     ]
 )
 _CACHED_STATEMENTS = 512  # more than this program has
+# A page that many transactions write is copied into the database once for all of them. 16 MB of log at most.
+_PAGES_BETWEEN_CHECKPOINTS = 4000
 _RETRIED_STATES = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available
 
 
@@ -90,7 +93,10 @@ class Database:
     def look_up(
         self, operation: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Run an operation that is a single statement that reads; it needs no transaction around it."""
+        """Run an operation that reads by a single statement, or what need not be of one moment.
+
+        It has no transaction around it, which would cost a look-up on SQLite a tenth of its time.
+        """
         return self._read(None, operation, *args, **kwargs)
 
     def _read(
@@ -123,7 +129,7 @@ class Database:
         tx = Transaction(self.engine, self._connections)
         try:
             if begin is not None:
-                tx.say(begin)
+                tx.begin(begin)
             result = operation(tx, *args, **kwargs)
             if begin is not None:
                 tx.commit()
@@ -221,6 +227,7 @@ def _configure_sqlite(engine: Engine, *, synchronous: str) -> None:
             "busy_timeout=10000",
             "foreign_keys=ON",
             "cache_size=-16000",
+            f"wal_autocheckpoint={_PAGES_BETWEEN_CHECKPOINTS}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 

@@ -17,14 +17,12 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
 
 from scim_server.errors import NotFound, NotUnique
 from scim_server.scim.attributes import ResourceType
 from scim_server.scim.values import Json, fold
 from scim_server.store import attribute_values, indexing
 from scim_server.store.arrays import among
-from scim_server.store.integrity import broken_constraint
 from scim_server.store.prepared import Prepared
 from scim_server.store.tables import groups, memberships, users
 from scim_server.store.transaction import Transaction
@@ -70,6 +68,20 @@ _members = (memberships.c.organization_id == bindparam("organization_id")) & (
 )
 _GET = Prepared(SELECT_GROUPS.where(_this), GroupRecord)
 _LOCK = Prepared(select(groups.c.id).where(_this).with_for_update(key_share=True))
+_LOCK_GROUPS_OF = Prepared(
+    select(groups.c.id)
+    .where(
+        _of_organization,
+        groups.c.id.in_(
+            select(memberships.c.group_id).where(
+                memberships.c.organization_id == bindparam("organization_id"),
+                memberships.c.member_id == bindparam("member_id"),
+            )
+        ),
+    )
+    .order_by(groups.c.id)
+    .with_for_update(key_share=True)
+)
 _LOCK_MANY = Prepared(
     select(groups.c.id)
     .where(_of_organization, among(groups.c.id, "ids"))
@@ -263,7 +275,7 @@ def lock_groups(tx: Transaction, organization_id: str, group_ids: Sequence[str])
 def lock_groups_of(tx: Transaction, organization_id: str, member_id: str) -> None:
     """Hold the rows of all groups that somebody is a member of, in the order of their ids."""
     if tx.dialect.name != "sqlite":
-        lock_groups(tx, organization_id, ids_of_member(tx, organization_id, member_id))
+        tx.execute(_LOCK_GROUPS_OF, {"organization_id": organization_id, "member_id": member_id})
 
 
 def find_named(tx: Transaction, organization_id: str, names: Sequence[str]) -> list[str]:
@@ -394,11 +406,6 @@ def _columns(
 
 
 def _write(tx: Transaction, statement: Any, row: Mapping[str, Any], document: Json) -> None:
-    try:
-        tx.execute(statement, row)
-    except IntegrityError as error:
-        if broken_constraint(error) == "uq_groups_unique_name":
-            raise NotUnique(
-                f"A group with the displayName {document['displayName']} already exists."
-            ) from error
-        raise
+    taken = NotUnique(f"A group with the displayName {document['displayName']} already exists.")
+    tx.refuse_with(taken, "uq_groups_unique_name")
+    tx.execute(statement, row)

@@ -14,13 +14,14 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Dialect, Float, Insert, Numeric, Update
+from sqlalchemy import Dialect, Float, Insert, Numeric, Text, Update, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from sqlalchemy.types import TypeEngine
 
-from scim_server.store.sessions import Session
+from scim_server.store.sessions import Answer, Session
 
 Parameters = Mapping[str, Any]
 Processor = Callable[[Any], Any]
@@ -30,30 +31,45 @@ _DIALECTS: Mapping[str, Dialect] = {
     "sqlite": SQLiteDialect_pysqlite(),
     "postgresql": PGDialect_psycopg(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]
 }
+_GATHERED = 1000  # so many rows as are worth a statement, and no more than fit into memory with ease
 _numbers = count(1)
 
 
 class Rows:
-    """What a statement answered: all rows, each a named tuple. The methods are SQLAlchemy's of these names."""
+    """What a statement found: all rows, each a named tuple. The methods are SQLAlchemy's of these names.
 
-    __slots__ = ("_fields", "_rows", "rowcount")
+    The statement may still be on its way: to look at its rows is to wait for it.
+    """
 
-    def __init__(self, rows: list[Any], fields: tuple[str, ...], rowcount: int) -> None:
-        self._rows = rows
+    __slots__ = ("_answer", "_as_found", "_fields", "_found")
+
+    def __init__(
+        self, answer: Answer, as_found: Callable[[list[Any]], list[Any]], fields: tuple[str, ...]
+    ) -> None:
+        self._answer = answer
+        self._as_found = as_found
         self._fields = fields
-        self.rowcount = rowcount
+        self._found: list[Any] | None = None
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows were found or changed."""
+        return self._answer.rowcount
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._rows)
+        return iter(self.all())
 
     def all(self) -> list[Any]:
-        return self._rows
+        if self._found is None:
+            self._found = self._as_found(self._answer.rows)
+        return self._found
 
     def first(self) -> Any:
-        return self._rows[0] if self._rows else None
+        rows = self.all()
+        return rows[0] if rows else None
 
     def one_or_none(self) -> Any:
-        if len(self._rows) > 1:
+        if len(self.all()) > 1:
             raise MultipleResultsFound("more than one row")
         return self.first()
 
@@ -64,7 +80,7 @@ class Rows:
         return row
 
     def scalars(self) -> Iterator[Any]:
-        return (row[0] for row in self._rows)
+        return (row[0] for row in self.all())
 
     def scalar_one(self) -> Any:
         return self.one()[0]
@@ -75,8 +91,10 @@ class Rows:
 
     def mappings(self) -> Rows:
         """Return the rows as dictionaries."""
-        fields = self._fields
-        return Rows([dict(zip(fields, row, strict=True)) for row in self._rows], fields, self.rowcount)
+        return Rows(self._answer, self._as_mappings, self._fields)
+
+    def _as_mappings(self, fetched: list[Any]) -> list[Any]:
+        return [dict(zip(self._fields, row, strict=True)) for row in self._as_found(fetched)]
 
 
 class Prepared:
@@ -85,21 +103,42 @@ class Prepared:
     ``record`` is the class of the rows, a NamedTuple whose fields are the columns in their order, or ``tuple``.
     """
 
-    __slots__ = ("_compiled", "_record", "_writes", "statement")
+    __slots__ = ("_compiled", "_gathering", "_record", "_writes", "statement")
 
     def __init__(self, statement: Any, record: Any = None) -> None:
         self.statement = statement
         self._record = record
-        self._writes = isinstance(statement, Insert | Update)
+        self._writes = _writes_values(statement)
         self._compiled: dict[Any, _Compiled] = {}
+        self._gathering: dict[tuple[str, ...], Prepared] = {}
 
-    def run(self, session: Session, dialect: str, parameters: Parameters | Sequence[Parameters] = ()) -> Rows:
-        """Run the statement in a session of a database, for each parameter set where there is a list of them."""
+    def run(
+        self, session: Session, dialect: str, parameters: Parameters | Sequence[Parameters] = ()
+    ) -> Rows | None:
+        """Run the statement in a session of a database.
+
+        Where there is a list of parameter sets, it is run for each of them; what it finds nobody is told then.
+        """
         if isinstance(parameters, Mapping):
             return self._for(dialect, parameters).run(session, parameters)
         first: Parameters = parameters[0] if parameters else {}
-        compiled = self._for(dialect, first)
-        return compiled.run_many(session, parameters) if len(parameters) > 1 else compiled.run(session, first)
+        if len(parameters) <= 1:
+            return self._for(dialect, first).run(session, first)
+        if dialect == "postgresql" and isinstance(self.statement, Insert):
+            self._insert_gathered(session, dialect, parameters)
+        else:
+            self._for(dialect, first).run_many(session, parameters)
+        return None
+
+    def _insert_gathered(self, session: Session, dialect: str, rows: Sequence[Parameters]) -> None:
+        """Insert many rows by a statement whose parameters are columns of them."""
+        names = tuple(rows[0])
+        if names not in self._gathering:
+            self._gathering[names] = Prepared(_from_arrays(self.statement, names))
+        for start in range(0, len(rows), _GATHERED):
+            some = rows[start : start + _GATHERED]
+            columns = {name: [row[name] for row in some] for name in names}
+            self._gathering[names].run(session, dialect, columns)
 
     def _for(self, dialect: str, parameters: Parameters) -> _Compiled:
         key = (dialect, *parameters) if self._writes else dialect
@@ -128,11 +167,10 @@ class _Compiled:
     out_of: tuple[tuple[int, Processor], ...]
 
     def run(self, session: Session, parameters: Parameters) -> Rows:
-        fetched, count = session.run(self, self._bound(parameters))
-        return Rows(self._rows(fetched), self.fields, count)
+        return Rows(session.run(self, self._bound(parameters)), self._rows, self.fields)
 
-    def run_many(self, session: Session, parameters: Sequence[Parameters]) -> Rows:
-        return Rows([], (), session.run_many(self, [self._bound(each) for each in parameters]))
+    def run_many(self, session: Session, parameters: Sequence[Parameters]) -> None:
+        session.run_many(self, [self._bound(each) for each in parameters])
 
     def _bound(self, parameters: Parameters) -> list[Any]:
         if self.fixed or self.into:
@@ -155,7 +193,7 @@ class _Compiled:
 
 
 def _compile(statement: Any, record: Any, dialect: Dialect, parameters: Parameters) -> _Compiled:
-    columns = sorted(parameters) if isinstance(statement, Insert | Update) else None
+    columns = sorted(parameters) if _writes_values(statement) else None
     compiled = statement.compile(
         dialect=dialect, column_keys=columns, compile_kwargs={"render_postcompile": True}
     )
@@ -174,6 +212,23 @@ def _compile(statement: Any, record: Any, dialect: Dialect, parameters: Paramete
         make=partial(tuple.__new__, record or _row_class(fields)),
         out_of=tuple((index, process) for index, process in enumerate(out_of) if process is not None),
     )
+
+
+def _writes_values(statement: Any) -> bool:
+    """Whether the columns that a statement writes are those that there are parameters for."""
+    return isinstance(statement, Update) or (isinstance(statement, Insert) and statement.select is None)
+
+
+def _from_arrays(statement: Insert, names: Sequence[str]) -> Insert:
+    """Return an INSERT whose parameters are arrays, of which each place is a row."""
+    columns = statement.table.c
+    return statement.from_select(
+        names, select(*(func.unnest(bindparam(name, type_=_array_of(columns[name].type))) for name in names))
+    )
+
+
+def _array_of(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    return ARRAY(Text() if isinstance(type_, Text) else type_)  # a collation is none of an array's
 
 
 def _reader(type_: TypeEngine[Any], dialect: Dialect) -> Processor | None:

@@ -265,9 +265,10 @@ def lock_rules(tx: Transaction, organization_id: str) -> Rules:
     if tx.dialect.name == "sqlite":  # which has one writer anyway
         return rules(tx, organization_id)
     parameters = {"organization_id": organization_id}
-    rows = tx.execute(_LOCK_RULES, parameters).all()
-    # Asked only now: a statement that waited for a lock sees other tables as they were before it waited.
-    return _rules_of(rows, somebody_waits=tx.execute(_SOMEBODY_WAITS, parameters).scalar_one())
+    rows = tx.execute(_LOCK_RULES, parameters)
+    # Asked only then: a statement that waited for a lock sees other tables as they were before it waited.
+    somebody_waits = tx.execute(_SOMEBODY_WAITS, parameters)
+    return _rules_of(rows.all(), somebody_waits=somebody_waits.scalar_one())
 
 
 def members(

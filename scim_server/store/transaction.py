@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from scim_server.store.connections import Connections
+from scim_server.store.integrity import broken_constraint
 from scim_server.store.prepared import Parameters, Prepared
 
 
@@ -20,35 +21,57 @@ class Transaction:
     SQLAlchemy connection over the same transaction, which is made when it is first needed.
     """
 
-    __slots__ = ("_connection", "_connections", "_engine", "_lent", "_session", "dialect", "raw")
+    __slots__ = ("_connection", "_connections", "_engine", "_lent", "_refusals", "_session", "dialect")
 
     def __init__(self, engine: Engine, connections: Connections) -> None:
         self._engine = engine
         self._connections = connections
         self._connection: Connection | None = None
+        self._refusals: dict[str, Exception] = {}
         self.dialect: Dialect = engine.dialect
         try:
             self._lent = connections.take()
         except self.dialect.loaded_dbapi.Error as error:
             raise _as_sqlalchemy(error, self.dialect, is_lost=False) from error
         self._session = self._lent.session
-        self.raw: Any = self._lent.connection.dbapi_connection
+        self._session.translate = self._translated
 
     @property
     def connection(self) -> Connection:
         """The transaction as SQLAlchemy sees it."""
         if self._connection is None:
+            self._session.lend()
             self._connection = Connection(self._engine, self._lent.connection)
         return self._connection
 
+    @property
+    def raw(self) -> Any:
+        """The transaction as the driver sees it."""
+        self._session.lend()
+        return self._lent.connection.dbapi_connection
+
+    def begin(self, command: str) -> None:
+        self._session.begin(command)
+
     def execute(self, statement: Any, parameters: Parameters | Sequence[Parameters] = ()) -> Any:
-        """Run a statement: one that is prepared by the driver alone, another through SQLAlchemy."""
-        if not isinstance(statement, Prepared):
-            return self.connection.execute(statement, parameters or None)
-        try:
+        """Run a statement: one that is prepared by the driver alone, another through SQLAlchemy.
+
+        Where nobody looks at what it found, a failure may show as late as at the end of the transaction;
+        ``settle`` waits for it.
+        """
+        if isinstance(statement, Prepared):
             return statement.run(self._session, self.dialect.name, parameters)
-        except self.dialect.loaded_dbapi.Error as error:
-            raise self.translated(error) from error
+        return self.connection.execute(statement, parameters or None)
+
+    def refuse_with(self, refusal: Exception, constraint: str) -> None:
+        """Say what is raised where one of the next statements breaks a constraint."""
+        if constraint in self._refusals:
+            self.settle()  # what went before has a refusal of its own
+        self._refusals[constraint] = refusal
+
+    def settle(self) -> None:
+        """Wait until everything has run; raises what failed."""
+        self._session.settle()
 
     @contextmanager
     def savepoint(self, *, keeps: bool = True) -> Iterator[None]:
@@ -56,6 +79,7 @@ class Transaction:
         self.say("SAVEPOINT inside")
         try:
             yield
+            self.settle()
         except BaseException:
             keeps = False
             raise
@@ -64,35 +88,37 @@ class Transaction:
                 self.say("ROLLBACK TO SAVEPOINT inside")
             self.say("RELEASE SAVEPOINT inside")
 
-    def translated(self, error: Any) -> DBAPIError:
-        """Return an error of the driver as SQLAlchemy names it; a connection that is lost is not used again."""
-        is_lost = self.dialect.is_disconnect(error, self.raw, None)
-        if is_lost:
-            self._lent.connection.invalidate(error)
-            self._connections.forget_idle()
-        return _as_sqlalchemy(error, self.dialect, is_lost=is_lost)
-
     def say(self, command: str) -> None:
         """Run a command about transactions, in the words of the database."""
-        try:
-            self._session.say(command)
-        except self.dialect.loaded_dbapi.Error as error:
-            raise self.translated(error) from error
+        self._session.say(command)
 
     def commit(self) -> None:
-        try:
-            self._session.commit()
-        except self.dialect.loaded_dbapi.Error as error:
-            raise self.translated(error) from error
+        self._session.commit()
 
     def rollback(self) -> None:
-        """Undo everything; a connection that is lost has nothing left to undo."""
-        with suppress(self.dialect.loaded_dbapi.Error):
+        """Undo everything; a connection on which that cannot be done is not used again."""
+        try:
             self._session.rollback()
+        except DBAPIError as error:
+            self._lent.connection.invalidate(error)
 
     def close(self) -> None:
         """Give the connection to the next transaction; this one has been ended."""
         self._connections.give_back(self._lent)
+
+    def _translated(self, error: Any) -> Exception:
+        """Return what an error of the driver means, or else the error as SQLAlchemy names it.
+
+        A connection that is lost is not used again.
+        """
+        is_lost = self.dialect.is_disconnect(error, self._lent.connection.dbapi_connection, None)
+        if is_lost:
+            self._lent.connection.invalidate(error)
+            self._connections.forget_idle()
+        translated = _as_sqlalchemy(error, self.dialect, is_lost=is_lost)
+        if isinstance(translated, IntegrityError):
+            return self._refusals.get(broken_constraint(translated) or "", translated)
+        return translated
 
 
 def _as_sqlalchemy(error: Any, dialect: Dialect, *, is_lost: bool) -> DBAPIError:

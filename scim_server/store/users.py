@@ -21,14 +21,12 @@ from sqlalchemy import (
     type_coerce,
     update,
 )
-from sqlalchemy.exc import IntegrityError
 
 from scim_server.errors import NotFound, NotUnique
 from scim_server.scim.attributes import ResourceType
 from scim_server.scim.values import Json, fold
 from scim_server.store import attribute_values, indexing
 from scim_server.store.arrays import among, pairs_text
-from scim_server.store.integrity import broken_constraint
 from scim_server.store.prepared import Prepared
 from scim_server.store.tables import Instant, assignments, groups, memberships, microseconds_of, users
 from scim_server.store.transaction import Transaction
@@ -499,9 +497,6 @@ def _columns(resource_type: ResourceType, document: Json, at: datetime) -> dict[
 
 
 def _write(tx: Transaction, statement: Prepared, rows: Any, user_name: str) -> None:
-    try:
-        tx.execute(statement, rows)
-    except IntegrityError as error:
-        if broken_constraint(error) == "uq_users_user_name":
-            raise NotUnique(f"A user with the userName {user_name} already exists.") from error
-        raise
+    taken = NotUnique(f"A user with the userName {user_name} already exists.")
+    tx.refuse_with(taken, "uq_users_user_name")
+    tx.execute(statement, rows)

@@ -1,0 +1,293 @@
+"""A connection to PostgreSQL as statements use it (``store.sessions.Session``).
+
+Within a transaction a statement is only handed on (libpq's pipeline mode). It goes out with the
+first one whose answer somebody looks at, or with the COMMIT: a request crosses the network as
+often as it has to know something, not once for every statement.
+"""
+
+from __future__ import annotations
+
+import select
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from decimal import Decimal
+from time import monotonic
+from typing import Any
+
+from psycopg import Connection, Error, OperationalError
+from psycopg.adapt import Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
+
+from scim_server.store.sessions import Answer, Statement, Translate, Values
+
+_MOST_PREPARED = 400
+_PLANS_HOLD_SECONDS = 2
+_SENT_AT_ONCE = 100
+_FINE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+
+
+class PostgresqlSession:
+    """psycopg opens the connection, names its errors and reads its rows; the rest is libpq's.
+
+    ``keeps_statements`` False: nothing is prepared, for the next transaction may meet another server.
+
+    A plan is for the tables as they were when it was made. While the first people are pushed they grow
+    a hundredfold before the server looks at them again, so plans are made anew every other second.
+    """
+
+    def __init__(self, connection: Connection[Any], *, keeps_statements: bool) -> None:
+        self.translate: Translate = _as_it_is
+        self._libpq = connection.pgconn
+        self._socket = select.poll()
+        self._reader = Transformer(connection)
+        self._keeps_statements = keeps_statements
+        self._prepared: dict[bytes, None] = {}
+        self._planned_at = monotonic()
+        self._hands_on = False
+        self._on_their_way: deque[_Sent] = deque()
+
+    # -- transactions
+
+    def begin(self, command: str) -> None:
+        try:
+            self._libpq.enter_pipeline_mode()
+        except Error as error:
+            raise self.translate(error) from error
+        self._hands_on = True
+        self.say(command)
+
+    def commit(self) -> None:
+        self.say("COMMIT")
+        self.settle()
+        self._hand_on_no_more()
+
+    def rollback(self) -> None:
+        try:
+            if self._hands_on or self._is_in_transaction():
+                with suppress(
+                    Error
+                ):  # of a statement on its way, behind which nothing has run, ROLLBACK included
+                    self._say("ROLLBACK")
+                    self._receive()
+            if self._is_in_transaction():
+                self._say("ROLLBACK")
+                self._receive()
+            self._hand_on_no_more()
+        except Error as error:
+            raise self.translate(error) from error
+
+    def settle(self) -> None:
+        try:
+            self._receive()
+        except Error as error:
+            raise self.translate(error) from error
+
+    def lend(self) -> None:
+        self.settle()
+        self._hand_on_no_more()
+
+    def _is_in_transaction(self) -> bool:
+        return self._libpq.transaction_status != TransactionStatus.IDLE
+
+    def _hand_on_no_more(self) -> None:
+        if self._hands_on:
+            self._libpq.exit_pipeline_mode()
+            self._hands_on = False
+
+    # -- statements
+
+    def say(self, command: str) -> None:
+        try:
+            self._say(command)
+        except Error as error:
+            raise self.translate(error) from error
+
+    def run(self, statement: Statement, values: Values) -> Answer:
+        sent: list[Any] = [_as_text(value) for value in values]
+        try:
+            if self._hands_on:
+                return self._hand_on(statement, sent)
+            return _Sent(self, result=self._checked(self._run_now(statement, sent)))
+        except Error as error:
+            raise self.translate(error) from error
+
+    def run_many(self, statement: Statement, many: Iterable[Values]) -> None:
+        for values in many:
+            self.run(statement, values)
+
+    def _say(self, command: str) -> None:
+        if self._hands_on:
+            self._libpq.send_query_params(command.encode(), None)
+            self._expect()
+        else:
+            self._checked(self._libpq.exec_(command.encode()))
+
+    def _run_now(self, statement: Statement, values: Sequence[Any]) -> PGresult:
+        if not self._keeps_statements:
+            return self._libpq.exec_params(statement.sql.encode(), values)
+        return self._libpq.exec_prepared(self._prepare(statement), values)
+
+    def _hand_on(self, statement: Statement, values: Sequence[Any]) -> _Sent:
+        if len(self._on_their_way) >= _SENT_AT_ONCE:  # so that neither side has to keep much for the other
+            self._receive()
+        if self._keeps_statements:
+            self._libpq.send_query_prepared(self._prepare(statement), values)
+        else:
+            self._libpq.send_query_params(statement.sql.encode(), values)
+        return self._expect()
+
+    def _expect(self, prepares: bytes | None = None) -> _Sent:
+        sent = _Sent(self, prepares=prepares)
+        self._on_their_way.append(sent)
+        return sent
+
+    def _prepare(self, statement: Statement) -> bytes:
+        """Return the name by which the server knows the statement."""
+        if monotonic() - self._planned_at > _PLANS_HOLD_SECONDS:
+            self._say("DISCARD PLANS")
+            self._planned_at = monotonic()
+        name = statement.name.encode()
+        if name not in self._prepared:
+            if len(self._prepared) >= _MOST_PREPARED:
+                oldest = next(iter(self._prepared))
+                self._say(f"DEALLOCATE {oldest.decode()}")
+                del self._prepared[oldest]
+            if self._hands_on:
+                self._libpq.send_prepare(name, statement.sql.encode())
+                self._expect(prepares=name)
+            else:
+                self._checked(self._libpq.prepare(name, statement.sql.encode()))
+            self._prepared[name] = None
+        return name
+
+    # -- answers
+
+    def rows_of(self, result: PGresult) -> list[Any]:
+        """Return the rows of a result, with values of Python's types."""
+        self._reader.set_pgresult(result)
+        return self._reader.load_rows(0, result.ntuples, tuple)
+
+    def _receive(self) -> None:
+        """Send what was handed on and read what is answered; raises what failed first, behind which nothing runs."""
+        if not self._on_their_way:
+            return
+        self._libpq.pipeline_sync()
+        self._send_everything()
+        failed = None
+        while (result := self._next_result()).status != ExecStatus.PIPELINE_SYNC:
+            sent = self._on_their_way.popleft()
+            sent.result = result
+            if result.status not in _FINE:
+                failed = failed or result
+                if sent.prepares is not None:
+                    del self._prepared[sent.prepares]
+        if failed is not None:
+            raise error_from_result(failed, encoding="utf-8")
+
+    def _send_everything(self) -> None:
+        # libpq would wait with the interpreter locked: for a server, it may be, that waits for another thread here.
+        while self._libpq.flush():
+            for _, event in self._wait(select.POLLIN | select.POLLOUT):
+                if event & ~select.POLLOUT:
+                    self._libpq.consume_input()
+
+    def _next_result(self) -> PGresult:
+        """Return the next result; libpq says None where one statement ends."""
+        libpq = self._libpq
+        while True:
+            while libpq.is_busy():
+                self._wait(select.POLLIN)
+                libpq.consume_input()
+            result = libpq.get_result()
+            if result is not None:
+                return result
+            if libpq.status != ConnStatus.OK:
+                self._on_their_way.clear()
+                raise OperationalError(libpq.get_error_message())
+
+    def _wait(self, events: int) -> list[tuple[int, int]]:
+        self._socket.register(self._libpq.socket, events)
+        return self._socket.poll()
+
+    def _checked(self, result: PGresult) -> PGresult:
+        if result.status not in _FINE:
+            raise error_from_result(result, encoding="utf-8")
+        return result
+
+
+class _Sent:
+    """The answer to a statement; on its way as long as there is no ``result``."""
+
+    __slots__ = ("_session", "prepares", "result")
+
+    def __init__(
+        self, session: PostgresqlSession, *, result: PGresult | None = None, prepares: bytes | None = None
+    ) -> None:
+        self._session = session
+        self.result = result
+        self.prepares = prepares
+
+    @property
+    def rows(self) -> list[Any]:
+        result = self._received()
+        return self._session.rows_of(result) if result.ntuples else []
+
+    @property
+    def rowcount(self) -> int:
+        return self._received().command_tuples or 0
+
+    def _received(self) -> PGresult:
+        if self.result is None:
+            self._session.settle()
+        assert self.result is not None
+        return self.result
+
+
+def _as_it_is(error: Exception) -> Exception:
+    return error
+
+
+def _as_text(value: Any) -> bytes | None:
+    """Return a value as PostgreSQL reads it."""
+    if value is None:
+        return None
+    encode = _TEXTS.get(type(value)) or _inherited(type(value))
+    text: bytes = encode(value)
+    return text
+
+
+def _inherited(type_: type) -> Callable[[Any], bytes]:
+    """Find out how values of an enumeration are written, as those of the type that it is made of."""
+    found = next(encode for known, encode in _TEXTS.items() if issubclass(type_, known))
+    _TEXTS[type_] = found
+    return found
+
+
+def _array(values: Sequence[Any]) -> bytes:
+    return b"{%b}" % b",".join([_element(value) for value in values])
+
+
+def _element(value: Any) -> bytes:
+    text = _as_text(value)
+    return b"NULL" if text is None else b'"%b"' % text.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+
+
+def _number(value: int | float | Decimal) -> bytes:
+    return str(value).encode()
+
+
+def _boolean(value: bool) -> bytes:
+    return b"t" if value else b"f"
+
+
+_TEXTS: dict[type, Callable[[Any], bytes]] = {
+    str: str.encode,
+    bool: _boolean,
+    int: _number,
+    float: _number,
+    Decimal: _number,
+    list: _array,
+}
