@@ -35,7 +35,7 @@ LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 _MOST_MERGED = 10_000
 MAX_INDEX = 2**53  # the greatest whole number that every JSON reader takes
 
-Hit = tuple[Record, Place]
+Hit = tuple[Record, Any]  # a resource, and the key that it is sorted by
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,24 +136,22 @@ def _search_by_cursor(tx: Transaction, call: Call, query: Query, limits: Limits)
         raise InvalidCount(f"count must be {limits.max_page} at most.")
     fingerprint = _fingerprint(query)
     behind = _opened(call, query, fingerprint, count)
-    hits: list[Hit] = []
-    total = 0
-    for search_ in _searches(call, query):
-        found = search_.behind(tx, behind, count + 1, query)
-        hits += _hits(found)
-        total += found.total
-    hits = _in_order(hits, query)
+    found = [search_.behind(tx, behind, count + 1, query) for search_ in _searches(call, query)]
+    hits = _merged(found, query)
     page = hits[:count]
     resources = _texts(tx, call, query, [record for record, _ in page])
-    members: Json = {"totalResults": total, "itemsPerPage": len(resources)}
+    members: Json = {
+        "totalResults": sum(one.total for one in found),
+        "itemsPerPage": len(resources),
+    }
     if page and len(hits) > count:
-        place = page[-1][1]
+        last, key = page[-1]
         members["nextCursor"] = cursors.seal(
             call.secret,
             call.organization_id,
             fingerprint,
             count,
-            [place.id, _sealable(place.key)],
+            [last.id, _sealable(key)],
             call.at + timedelta(seconds=limits.cursor_seconds),
         )
     return _list_response(resources, members)
@@ -283,22 +281,21 @@ def _sorted_over_types(
             "sort each type for itself, or go on by cursor."
         )
     found = [search_.page(tx, 0, offset + wanted) for search_ in searches]
-    hits = _in_order([hit for one in found for hit in _hits(one)], query)
+    hits = _merged(found, query)
     return [record for record, _ in hits[offset : offset + wanted]], sum(one.total for one in found)
 
 
-def _hits(found: Found) -> list[Hit]:
-    return list(zip(found.records, found.places(), strict=True))
-
-
-def _in_order(hits: Sequence[Hit], query: Query) -> list[Hit]:
+def _merged(found: Sequence[Found], query: Query) -> list[Hit]:
     """Merge pages of several types; Python compares text by code points, as the databases do here."""
-    by_id = sorted(hits, key=lambda hit: hit[1].id)
+    hits = [hit for one in found for hit in zip(one.records, one.keys, strict=True)]
+    if len(found) == 1:
+        return hits
+    by_id = sorted(hits, key=lambda hit: hit[0].id)
     return sorted(by_id, key=lambda hit: _sort_key(hit[1]), reverse=query.descending)
 
 
-def _sort_key(place: Place) -> tuple[bool, Any]:
-    return place.key is None, "" if place.key is None else place.key
+def _sort_key(key: Any) -> tuple[bool, Any]:
+    return key is None, "" if key is None else key
 
 
 def _opened(call: Call, query: Query, fingerprint: str, count: int) -> Place | None:

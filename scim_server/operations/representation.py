@@ -47,7 +47,7 @@ def user(call: Call, shown: ShownUser, projection: Projection) -> bytes:
 def users(call: Call, shown: Iterable[ShownUser], projection: Projection) -> list[bytes]:
     """Return the JSON texts of some users."""
     base_url = call.base_url
-    texts = [_whole_user(base_url, *one).encode() for one in shown]
+    texts = [_whole_user(base_url, one).encode() for one in shown]
     if projection.is_default:
         return texts
     return [orjson.dumps(projection.apply(orjson.loads(text))) for text in texts]
@@ -62,32 +62,25 @@ def group(call: Call, record: GroupRecord, members: Sequence[Membership], projec
     return assemble(record.document, derived, projection)
 
 
-def _whole_user(
-    base_url: str,
-    id_: str,
-    document: str,
-    created_at: int,
-    modified_at: int,
-    version: int,
-    active: bool,
-    invited: bool,
-    tier: str | None,
-    source: str,
-    seat_status: str,
-    desired: str | None,
-    waiting_since: int | None,
-    groups: str | None,
-) -> str:
-    """Return a ShownUser with nothing left out, written as text: lists are made of hundreds of these.
+def _whole_user(base_url: str, user: ShownUser) -> str:
+    """Return a user with nothing left out, written as text: lists are made of hundreds of these.
 
     Ids and addresses have no character that JSON would write otherwise.
     """
-    seat = _seat_text(active, invited, tier, source, seat_status, desired, waiting_since)
-    told = _groups_text(base_url, groups) if groups is not None else ""
+    told = "" if user.groups is None else _groups_text(base_url, user.groups)
+    seat = _seat_text(
+        user.active,
+        user.invited,
+        user.tier,
+        user.source,
+        user.seat_status,
+        user.desired,
+        user.waiting_since,
+    )
     return (
-        f'{document[:-1]},"id":"{id_}"{told},"{SEAT_URN}":{seat},"meta":{{"resourceType":"User",'
-        f'"created":"{_time_text(created_at)}","lastModified":"{_time_text(modified_at)}",'
-        f'"location":"{base_url}/Users/{id_}","version":"W/\\"{version}\\""}}}}'
+        f'{user.document[:-1]},"id":"{user.id}"{told},"{SEAT_URN}":{seat},"meta":{{"resourceType":"User",'
+        f'"created":"{_time_text(user.created_at)}","lastModified":"{_time_text(user.modified_at)}",'
+        f'"location":"{base_url}/Users/{user.id}","version":"W/\\"{user.version}\\""}}}}'
     )
 
 

@@ -60,15 +60,11 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One page, ``keys`` being what its records are ordered by. ``total`` is the number of all that match."""
+    """One page, ``keys`` being what its records are sorted by. ``total`` is the number of all that match."""
 
-    records: list[Record]
-    keys: list[Any]
+    records: Sequence[Record]
+    keys: Sequence[Any]
     total: int
-
-    def places(self) -> list[Place]:
-        """Return where each record stands in the order."""
-        return [Place(record.id, key) for record, key in zip(self.records, self.keys, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +83,7 @@ class _Shape:
 
 @dataclass(frozen=True, slots=True)
 class _Statements:
-    """``page`` has the fields of a record, then the sort key, then the total where no filter was given."""
+    """``page`` has the fields of a record, and the sort key behind them where there is one."""
 
     page: Prepared
     count: Prepared
@@ -115,12 +111,13 @@ def find(
         resource_type, shape, order, seeks=None, skips=offset > 0, with_groups=with_groups
     )
     parameters = _parameters(organization_id, base_url, statements, values)
-    rows = _rows(tx, statements.page, {**parameters, "limit": limit, "offset": offset}) if limit else []
+    page = {**parameters, "limit": limit, "offset": offset}
+    rows = tx.execute(statements.page, page).all() if limit else []
     if (rows or not offset) and len(rows) < limit:
         total = offset + len(rows)
     else:
-        total = _total(tx, statements, parameters, rows)
-    return _found(resource_type, rows, total)
+        total = tx.execute(statements.count, parameters).scalar_one()
+    return _found(resource_type, rows, total, order)
 
 
 def find_behind(
@@ -141,30 +138,22 @@ def find_behind(
     statements = _statements(resource_type, shape, order, seeks=seeks, skips=False, with_groups=with_groups)
     parameters = _parameters(organization_id, base_url, statements, values)
     place = {} if behind is None else {"behind_id": behind.id, "behind_key": behind.key}
-    rows = _rows(tx, statements.page, {**parameters, **place, "limit": limit, "offset": 0})
+    page = {**parameters, **place, "limit": limit}
+    rows = tx.execute(statements.page, page).all()
     is_all = behind is None and len(rows) < limit
-    total = len(rows) if is_all else _total(tx, statements, parameters, rows)
-    return _found(resource_type, rows, total)
+    total = len(rows) if is_all else tx.execute(statements.count, parameters).scalar_one()
+    return _found(resource_type, rows, total, order)
 
 
-def _rows(tx: Transaction, statement: Prepared, parameters: dict[str, Any]) -> Sequence[Any]:
-    rows: Sequence[Any] = tx.execute(statement, parameters).all()
-    return rows
+def _found(resource_type: ResourceType, rows: Sequence[Any], total: int, order: Order | None) -> Found:
+    if order is None:
+        return Found(rows, [None] * len(rows), total)
+    make = _record_of(resource_type)._make
+    return Found([make(row[:-1]) for row in rows], [row[-1] for row in rows], total)
 
 
-def _total(tx: Transaction, statements: _Statements, parameters: dict[str, Any], rows: Sequence[Any]) -> int:
-    """Return how many match in all, of which a page may say it itself."""
-    told: int | None = rows[0][-1] if rows else None
-    return tx.execute(statements.count, parameters).scalar_one() if told is None else told
-
-
-def _found(resource_type: ResourceType, rows: Sequence[Any], total: int) -> Found:
-    record: type[Record] = ShownUser if resource_type.name == "User" else GroupRecord
-    return Found(
-        records=[record._make(row[:-2]) for row in rows],
-        keys=[row[-2] for row in rows],
-        total=total,
-    )
+def _record_of(resource_type: ResourceType) -> type[Record]:
+    return ShownUser if resource_type.name == "User" else GroupRecord
 
 
 def _shape_of(expression: Expression | None) -> tuple[_Shape | None, list[Any]]:
@@ -198,24 +187,29 @@ def _statements(
     where = [table.c.organization_id == bindparam("organization_id")]
     if condition is not None:
         where.append(condition.clause)
-    count = _count(table, where, condition)
-    key: ColumnElement[Any] = null() if order is None else filter_sql.sort_key(resource_type, order.path)
-    told: ColumnElement[Any] = count.scalar_subquery() if condition is None else null()
-    whole = (select_shown_users(with_groups=with_groups) if is_user else SELECT_GROUPS).add_columns(
-        key.label("sort_key"), told.label("total")
-    )
-    page = whole.where(*where)
+    whole = select_shown_users(with_groups=with_groups) if is_user else SELECT_GROUPS
+    record: Any = _record_of(resource_type)
+    key: ColumnElement[Any] = null()
+    if order is not None:
+        key = filter_sql.sort_key(resource_type, order.path)
+        whole, record = whole.add_columns(key.label("sort_key")), tuple
+    matching = list(where)
     if seeks is not None:
-        page = page.where(_behind(_source(table, [*where, key]), table.c.id, key, order, seeks))
-    id_ = sorted_by(table.c.id) if shape and filter_sql.asks_for_latest(shape.expression) else table.c.id
-    ordering = _ordering(id_, key, order)
-    page = page.order_by(*ordering).limit(bindparam("limit")).offset(bindparam("offset"))
-    if skips:  # of those before the page, no more is read than what they are ordered by
-        seen = _source(table, [*where, key])
-        chosen = select(table.c.id).select_from(seen).where(*where).order_by(*ordering)
-        chosen = chosen.limit(bindparam("limit")).offset(bindparam("offset"))
+        matching.append(_behind(_source(table, [*where, key]), table.c.id, key, order, seeks))
+    latest = shape is not None and filter_sql.asks_for_latest(shape.expression)
+    ordering = _ordering(sorted_by(table.c.id) if latest else table.c.id, key, order)
+    ids = select(table.c.id).select_from(_source(table, [*where, key])).where(*matching).order_by(*ordering)
+    if skips:
+        ids = ids.offset(bindparam("offset"))
+    if latest or order is not None:  # all that match are sorted, and no more of them is read than that takes
+        chosen = ids.limit(bindparam("limit"))
         page = whole.where(where[0], table.c.id.in_(chosen)).order_by(*ordering)
-    return _Statements(Prepared(page, tuple), Prepared(count), condition)
+    else:
+        if skips:
+            matching.append(table.c.id >= ids.limit(1).scalar_subquery())
+        page = whole.where(*matching).order_by(*ordering).limit(bindparam("limit"))
+    count = _count(table, where, condition)
+    return _Statements(Prepared(page, record), Prepared(count), condition)
 
 
 def _count(table: Table, where: Sequence[ColumnElement[bool]], condition: Condition | None) -> Select[Any]:

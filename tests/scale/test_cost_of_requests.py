@@ -50,7 +50,7 @@ STATEMENTS: dict[str, tuple[int, int]] = {
     "find by e-mail of a type": (2, 2),
     "find who changed": (2, 2),
     "get a user": (2, 2),
-    "get the next page": (2, 2),
+    "get the next page": (3, 3),
     "create a user": (9, 10),
     "rename a user": (5, 6),
     "suspend a user": (11, 13),
