@@ -81,6 +81,7 @@ def add_all(
     cause: str = "user_created",
 ) -> list[UserRecord]:
     """Store valid documents as new users, members of some groups, with seats."""
+    groups.lock_groups(tx, call.organization_id, group_ids)
     newcomers = [_newcomer(call, document, joined_by) for document in documents]
     ids = [user.id for user in newcomers]
     texts = store.insert_users(tx, call.organization_id, call.user_type, newcomers, call.at)

@@ -23,6 +23,7 @@ from scim_server.scim.attributes import ResourceType
 from scim_server.scim.values import Json, fold
 from scim_server.store import attribute_values, indexing
 from scim_server.store.arrays import among
+from scim_server.store.database import LostRace
 from scim_server.store.prepared import Prepared
 from scim_server.store.tables import groups, memberships, users
 from scim_server.store.transaction import Transaction
@@ -267,9 +268,11 @@ def lock(tx: Transaction, organization_id: str, group_id: str) -> GroupRecord:
 
 
 def lock_groups(tx: Transaction, organization_id: str, group_ids: Sequence[str]) -> None:
-    """Hold the rows of some groups, in the order of their ids."""
+    """Hold the rows of some groups, in the order of their ids. Raises LostRace where one was deleted meanwhile."""
     if tx.dialect.name != "sqlite" and group_ids:
-        tx.execute(_LOCK_MANY, {"organization_id": organization_id, "ids": group_ids})
+        held = tx.execute(_LOCK_MANY, {"organization_id": organization_id, "ids": group_ids}).all()
+        if len(held) < len(group_ids):
+            raise LostRace
 
 
 def lock_groups_of(tx: Transaction, organization_id: str, member_id: str) -> None:
