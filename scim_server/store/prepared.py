@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -99,7 +100,7 @@ class Rows:
 class Prepared:
     """A Core statement, compiled at its first use, once for each database and set of columns that are written.
 
-    ``record`` is the class of the rows, a NamedTuple whose fields are the columns in their order.
+    ``record`` is the class of the rows, a NamedTuple whose fields are the columns in their order, or ``tuple``.
     """
 
     __slots__ = ("_compiled", "_gathering", "_record", "_writes", "statement")
@@ -181,7 +182,7 @@ class _Compiled:
     def _rows(self, fetched: list[Any]) -> list[Any]:
         make = self.make
         if not self.out_of:
-            return [make(row) for row in fetched]
+            return list(map(make, fetched))
         rows = []
         for row in fetched:
             values = list(row)
@@ -208,7 +209,7 @@ def _compile(statement: Any, record: Any, dialect: Dialect, parameters: Paramete
         fixed={name: bind.effective_value for name, bind in binds.items() if not bind.required},
         into=tuple((name, process) for name, process in into.items() if process is not None),
         fields=fields,
-        make=(record or _row_class(fields))._make,
+        make=partial(tuple.__new__, record or _row_class(fields)),
         out_of=tuple((index, process) for index, process in enumerate(out_of) if process is not None),
     )
 
