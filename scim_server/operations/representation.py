@@ -62,7 +62,7 @@ def group(call: Call, record: GroupRecord, members: Sequence[Membership], projec
     if members:
         derived["members"] = [member_reference(call, member) for member in members]
     derived["meta"] = meta(call, call.group_type, record)
-    return assemble(record.document, derived, projection)
+    return orjson.dumps(projection.apply({**record.as_json(), **derived}))
 
 
 def _whole_group(call: Call, record: GroupRecord, members: Sequence[Membership]) -> bytes:
@@ -162,13 +162,6 @@ def _made_groups_text(base_url: str, pairs: str) -> str:
 
 
 _remembered_groups_text = lru_cache(maxsize=1024)(_made_groups_text)
-
-
-def assemble(document: str, derived: Json, projection: Projection) -> bytes:
-    """Join a stored document with its derived attributes and leave out what is not wanted."""
-    if projection.is_default:
-        return b"%b,%b" % (document.encode()[:-1], orjson.dumps(derived)[1:])
-    return orjson.dumps(projection.apply({**orjson.loads(document), **derived}))
 
 
 def rendered(
