@@ -10,7 +10,7 @@ from scim_server.events import Event, RoleChanged
 from scim_server.store import seats
 from scim_server.store import users as store
 from scim_server.store.transaction import Transaction
-from scim_server.store.users import UserRecord
+from scim_server.store.users import ShownUser, UserRecord
 from seat_policy import Member, Role, role_of
 
 OWNERS = (Role.OWNER, Role.PRIMARY_OWNER)
@@ -30,7 +30,7 @@ def follow_groups(tx: Transaction, call: Call, members: Sequence[Member]) -> lis
     return [RoleChanged(member.id, member.role.value, role.value, "mapping") for member, role in changing]
 
 
-def refuse_to_lose(tx: Transaction, call: Call, record: UserRecord) -> None:
+def refuse_to_lose(tx: Transaction, call: Call, record: UserRecord | ShownUser) -> None:
     """Raise OwnerProtected where a member may be neither suspended, removed nor made less: the primary
     owner, and the last owner."""
     if record.role == Role.PRIMARY_OWNER:

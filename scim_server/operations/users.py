@@ -17,11 +17,12 @@ from scim_server.scim import projection, validation
 from scim_server.scim.conditions import Preconditions, require
 from scim_server.scim.dialects import Deviation, PostExisting
 from scim_server.scim.projection import Projection
-from scim_server.scim.values import Json
+from scim_server.scim.values import Json, differing
 from scim_server.store import event_log, groups, organizations
 from scim_server.store import users as store
 from scim_server.store.indexing import named_tier
 from scim_server.store.seats import status_of
+from scim_server.store.tables import microseconds_of
 from scim_server.store.transaction import Transaction
 from scim_server.store.users import NewUser, ShownUser, UserRecord
 from seat_policy import NO_SEAT, Member, Role, Seat, Source, seat_status
@@ -42,7 +43,7 @@ def create(tx: Transaction, call: Call, document: Json, wanted: Projection | Non
         if restored is not None:
             return restored
     record = add(tx, call, document, joined_by=Source.DEFAULT)
-    return _answer(tx, call, record, wanted, has_groups=False)
+    return _shown(call, store.as_shown(record), wanted)
 
 
 def create_together(tx: Transaction, call: Call, documents: Sequence[Json]) -> list[Rendered]:
@@ -148,7 +149,7 @@ def replace(
     wanted: Projection | None,
 ) -> Rendered:
     """Put a whole user in the place of the stored one (RFC 7644 §3.5.1)."""
-    record = store.lock(tx, call.organization_id, user_id)
+    record = store.lock_shown(tx, call.organization_id, user_id)
     require(preconditions, record.version)
     before = record.as_json()
     after = validation.for_replacement(call.user_type, body, before, call.client, call.note)
@@ -164,7 +165,7 @@ def patch(
     wanted: Projection | None,
 ) -> Rendered:
     """Apply the operations of a PatchOp, all or none (RFC 7644 §3.5.2)."""
-    record = store.lock(tx, call.organization_id, user_id)
+    record = store.lock_shown(tx, call.organization_id, user_id)
     require(preconditions, record.version)
     before = record.as_json()
     patched = patching.apply(call.user_type, before, body, call.client, call.note)
@@ -192,7 +193,7 @@ def remove(tx: Transaction, call: Call, user_id: str, cause: str) -> list[Event]
 
 
 def _change(
-    tx: Transaction, call: Call, record: UserRecord, before: Json, after: Json, wanted: Projection | None
+    tx: Transaction, call: Call, record: ShownUser, before: Json, after: Json, wanted: Projection | None
 ) -> Rendered:
     """Store what differs; where nothing does, neither version nor time stamps move."""
     password_hash = hash_of(call, after.pop("password", None))
@@ -202,11 +203,11 @@ def _change(
         if is_active(before) and not is_active(after):
             roles.refuse_to_lose(tx, call, record)
         return _store_change(tx, call, record, before, after, wanted)
-    return _answer(tx, call, record, wanted)
+    return _shown(call, record, wanted)
 
 
 def _store_change(
-    tx: Transaction, call: Call, record: UserRecord, before: Json, after: Json, wanted: Projection | None
+    tx: Transaction, call: Call, record: ShownUser, before: Json, after: Json, wanted: Projection | None
 ) -> Rendered:
     """Store a changed document, evaluate the seat where that matters, and answer."""
     text = store.replace_document(
@@ -219,8 +220,10 @@ def _store_change(
         event_log.append(tx, call, [changed, *seated])
         return _shown(call, store.get_shown(tx, call.organization_id, record.id), wanted)
     event_log.append(tx, call, [changed])
-    record = record._replace(document=text, modified_at=call.at, version=record.version + 1)
-    return _answer(tx, call, record, wanted)
+    changed_record = record._replace(
+        document=text, modified_at=microseconds_of(call.at), version=record.version + 1
+    )
+    return _shown(call, changed_record, wanted)
 
 
 def _what_moves_the_seat(before: Json, after: Json) -> str | None:
@@ -232,14 +235,8 @@ def _what_moves_the_seat(before: Json, after: Json) -> str | None:
 def _changed(call: Call, user_id: str, before: Json, after: Json) -> UserChanged:
     """Return the event of a changed document, with the values that differ and may be shown."""
     shown = projection.of(call.user_type, None, None)
-    changed = changed_attributes(before, after)
-    had, has = shown.apply(before), shown.apply(after)
-    return UserChanged(
-        user_id,
-        changed,
-        {name: had[name] for name in changed if name in had},
-        {name: has[name] for name in changed if name in has},
-    )
+    had, has = differing(before, after)
+    return UserChanged(user_id, changed_attributes(before, after), shown.apply(had), shown.apply(has))
 
 
 def is_active(document: Json) -> bool:
@@ -249,7 +246,8 @@ def is_active(document: Json) -> bool:
 
 def changed_attributes(before: Json, after: Json) -> tuple[str, ...]:
     """Name the attributes whose values differ."""
-    return tuple(sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)))
+    had, has = differing(before, after)
+    return tuple(sorted(had.keys() | has.keys()))
 
 
 def _restored(tx: Transaction, call: Call, document: Json, wanted: Projection | None) -> Rendered | None:
@@ -258,7 +256,7 @@ def _restored(tx: Transaction, call: Call, document: Json, wanted: Projection | 
     if leaver is None:
         return None
     try:
-        record = store.lock(tx, call.organization_id, leaver.id)
+        record = store.lock_shown(tx, call.organization_id, leaver.id)
     except NotFound:
         return None
     if record.active:
@@ -275,18 +273,6 @@ def _leaver(tx: Transaction, call: Call, document: Json) -> UserRecord | None:
     if found is None and "externalId" in document:
         found = store.find_inactive_by_external_id(tx, call.organization_id, document["externalId"])
     return found if found is not None and not found.active else None
-
-
-def _answer(
-    tx: Transaction, call: Call, record: UserRecord, wanted: Projection | None, *, has_groups: bool = True
-) -> Rendered:
-    """Return a user as the client sees them; the groups are read only where they are wanted."""
-    references = (
-        store.groups_of(tx, call.organization_id, [record.id]).get(record.id, [])
-        if has_groups and wanted is not None and wanted.wants("groups")
-        else []
-    )
-    return _shown(call, store.as_shown(record, references), wanted)
 
 
 def _shown(call: Call, user: ShownUser, wanted: Projection | None) -> Rendered:

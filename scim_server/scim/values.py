@@ -41,6 +41,14 @@ def fold(text: str) -> str:
     return normalize("NFC", normalize("NFD", text.translate(_WIDTHS)).casefold())
 
 
+def differing(before: Json, after: Json) -> tuple[Json, Json]:
+    """Return of each of two documents the attributes whose values differ from the other's."""
+    return (
+        {name: value for name, value in before.items() if after.get(name) != value},
+        {name: value for name, value in after.items() if before.get(name) != value},
+    )
+
+
 def parse_date_time(text: str) -> datetime:
     """Return the instant an xsd:dateTime names, in UTC; one without an offset counts as UTC.
 

@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from scim_server.errors import NotFound, NotUnique
 from scim_server.scim.attributes import ResourceType
-from scim_server.scim.values import Json, fold
+from scim_server.scim.values import Json, differing, fold
 from scim_server.store import attribute_values, indexing
 from scim_server.store.arrays import among, in_chunks, pairs_of
 from scim_server.store.database import LostRace
@@ -229,12 +229,13 @@ def replace_document(
     group_id = record.id
     columns = _columns(resource_type, document, unique_name=unique_name, at=at)
     _write(tx, _REPLACE, {"in_organization": organization_id, "group_id": group_id, **columns}, document)
+    had, has = differing(before, document)
     attribute_values.replace_rows(
         tx,
         organization_id,
         group_id,
-        before=indexing.value_rows(resource_type, before),
-        after=indexing.value_rows(resource_type, document),
+        before=indexing.value_rows(resource_type, had),
+        after=indexing.value_rows(resource_type, has),
     )
     return GroupRecord(
         group_id, columns["document"], columns["display_name"], record.created_at, at, record.version + 1

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from scim_server.errors import NotFound, NotUnique
 from scim_server.scim.attributes import ResourceType
-from scim_server.scim.values import Json, fold
+from scim_server.scim.values import Json, differing, fold
 from scim_server.store import attribute_values, indexing
 from scim_server.store.arrays import among, in_chunks, pairs_text
 from scim_server.store.prepared import Prepared
@@ -79,6 +79,13 @@ class ShownUser(NamedTuple):
     desired: str | None
     waiting_since: int | None
     groups: str | None
+    role: str
+    """Which is not shown, and decides whether the user may be suspended."""
+
+    def as_json(self) -> Json:
+        """Return the document, decoded."""
+        document: Json = orjson.loads(self.document)
+        return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +163,7 @@ def select_shown_users(*, with_groups: bool) -> Select[Any]:
         assignments.c.desired,
         _as_it_is(assignments.c.waiting_since),
         (_groups_of_one if with_groups else null()).label("groups"),
+        users.c.role,
     ).select_from(users_with_seats)
 
 
@@ -314,12 +322,13 @@ def replace_document(
     """
     row = {"in_organization": organization_id, "user_id": user_id, **_columns(resource_type, document, at)}
     _write(tx, _REPLACE, row, document["userName"])
+    had, has = differing(before, document)
     attribute_values.replace_rows(
         tx,
         organization_id,
         user_id,
-        before=indexing.value_rows(resource_type, before),
-        after=indexing.value_rows(resource_type, document),
+        before=indexing.value_rows(resource_type, had),
+        after=indexing.value_rows(resource_type, has),
     )
     return str(row["document"])
 
@@ -392,8 +401,8 @@ def get_shown(tx: Transaction, organization_id: str, user_id: str) -> ShownUser:
     return found
 
 
-def as_shown(record: UserRecord, groups: Sequence[GroupReference]) -> ShownUser:
-    """Return what ``get_shown`` would of a user who has been read, or written, already."""
+def as_shown(record: UserRecord) -> ShownUser:
+    """Return what ``get_shown`` would of a user who has just been created, and is in no group."""
     return ShownUser(
         id=record.id,
         document=record.document,
@@ -407,7 +416,8 @@ def as_shown(record: UserRecord, groups: Sequence[GroupReference]) -> ShownUser:
         seat_status=record.seat_status,
         desired=record.desired,
         waiting_since=None if record.waiting_since is None else microseconds_of(record.waiting_since),
-        groups=orjson.dumps([(group.id, group.display) for group in groups]).decode() if groups else None,
+        groups=None,
+        role=record.role,
     )
 
 
@@ -436,10 +446,19 @@ def find_by_external_id(tx: Transaction, organization_id: str, external_id: str)
 
 def lock(tx: Transaction, organization_id: str, user_id: str, *, to_delete: bool = False) -> UserRecord:
     """Hold the user's row until the transaction ends, then read it. Raises NotFound."""
-    statement = _LOCK_TO_DELETE if to_delete else _LOCK
+    _hold(tx, _LOCK_TO_DELETE if to_delete else _LOCK, organization_id, user_id)
+    return get(tx, organization_id, user_id)
+
+
+def lock_shown(tx: Transaction, organization_id: str, user_id: str) -> ShownUser:
+    """Hold the user's row until the transaction ends, then read what is shown of them. Raises NotFound."""
+    _hold(tx, _LOCK, organization_id, user_id)
+    return get_shown(tx, organization_id, user_id)
+
+
+def _hold(tx: Transaction, statement: Prepared, organization_id: str, user_id: str) -> None:
     if tx.dialect.name != "sqlite":  # which has one writer anyway
         tx.execute(statement, {"organization_id": organization_id, "id": user_id})
-    return get(tx, organization_id, user_id)
 
 
 def lock_all(tx: Transaction, organization_id: str, user_ids: Sequence[str]) -> None:

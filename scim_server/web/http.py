@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import orjson
 from flask import Response, current_app, g, request
 from flask.json.provider import JSONProvider
 from structlog.typing import FilteringBoundLogger
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import ClientDisconnected, UnsupportedMediaType
 
 from scim_server.call import Call
 from scim_server.config import Config
@@ -129,7 +130,7 @@ def bulk_body(limit: int) -> Json:
     return json_text.load_object(data)
 
 
-def message_body() -> Json:
+def message_body(*, may_be_absent: bool = False) -> Json:
     """Return the JSON object that the request carries, where it is a message of a fixed shape.
 
     Such a message is small. What is wrong with it is answered member by member, so that a
@@ -138,6 +139,8 @@ def message_body() -> Json:
     data = _json_data()
     if len(data) > MAX_MESSAGE_BYTES:
         raise body_too_large(MAX_MESSAGE_BYTES)
+    if may_be_absent and not data:
+        return {}
     return json_text.load_object(data, MAX_MESSAGE_VALUES)
 
 
@@ -147,10 +150,22 @@ def _json_data() -> bytes:
     Identity providers label it in many ways or not at all, so the body itself decides; only what
     is expressly something else is refused (415).
     """
-    media_type = request.mimetype
-    if media_type.startswith("multipart/") or media_type.endswith(("/xml", "+xml")):
+    environ = request.environ
+    if _is_something_else(environ.get("CONTENT_TYPE", "")):
         raise UnsupportedMediaType(f"Send {SCIM_JSON} or {PLAIN_JSON}.")
-    return request.get_data(cache=False)
+    length = environ.get("CONTENT_LENGTH")
+    if not length:
+        return request.get_data(cache=False)
+    data: bytes = environ["wsgi.input"].read(int(length))
+    if len(data) < int(length):
+        raise ClientDisconnected
+    return data
+
+
+@lru_cache(maxsize=64)
+def _is_something_else(content_type: str) -> bool:
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type.startswith("multipart/") or media_type.endswith(("/xml", "+xml"))
 
 
 def if_match() -> Tags | None:

@@ -198,10 +198,7 @@ class BoundedInput:
         self._limit = limit
 
     def read(self, size: int | None = -1) -> bytes:
-        wanted = self._wanted(size)
-        return self._checked(
-            self._read_all(wanted) if size is None or size < 0 else self._stream.read(wanted)
-        )
+        return self._checked(self._read_all(self._wanted(size)))
 
     def readline(self, size: int | None = -1) -> bytes:
         return self._checked(self._stream.readline(self._wanted(size)))

@@ -7,7 +7,7 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar, cast
 
-from flask import Request, request
+from flask import Request
 from flask_smorest import Blueprint  # type: ignore[import-untyped]
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from webargs.flaskparser import FlaskParser
@@ -35,7 +35,7 @@ class IdempotencySchema(Schema):
 
 def _given() -> Json:
     """Return what the body says; no body says nothing, and what is missing is told by name."""
-    return message_body() if request.get_data() else {}
+    return message_body(may_be_absent=True)
 
 
 class _Parser(FlaskParser):
