@@ -19,8 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from scim_server.errors import Unavailable
 from scim_server.store.connections import Connections
-from scim_server.store.postgresql import PostgresqlSession
-from scim_server.store.sessions import SqliteSession
+from scim_server.store.sessions import Session, SqliteSession
 from scim_server.store.transaction import Transaction
 
 P = ParamSpec("P")
@@ -56,7 +55,7 @@ class Database:
         self._connections = Connections(
             self.engine,
             pool_size,
-            SqliteSession if self.is_sqlite else partial(PostgresqlSession, keeps_statements=not pgbouncer),
+            SqliteSession if self.is_sqlite else _postgresql_session(keeps_statements=not pgbouncer),
         )
         self._begin = "BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN"
         self._turns = _Turns(self.engine.url.database) if self.is_sqlite else None
@@ -198,6 +197,13 @@ def _engine(url: str, *, durability: str, pgbouncer: bool) -> Engine:
     )
     _configure_postgresql(engine, keeps_settings=not pgbouncer)
     return engine
+
+
+def _postgresql_session(*, keeps_statements: bool) -> Callable[[Any], Session]:
+    """Return what makes sessions. psycopg is a tenth of a start, so who serves from SQLite does not load it."""
+    from scim_server.store.postgresql import PostgresqlSession
+
+    return partial(PostgresqlSession, keeps_statements=keeps_statements)
 
 
 def _configure_postgresql(engine: Engine, *, keeps_settings: bool) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import orjson
@@ -16,7 +18,6 @@ from sqlalchemy import (
     union,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from scim_server.errors import NotFound, NotUnique
 from scim_server.scim.attributes import ResourceType
@@ -159,10 +160,6 @@ _REMOVE_FROM_ALL = Prepared(
     )
     .returning(memberships.c.group_id)
 )
-_ADD = {
-    "sqlite": Prepared(sqlite.insert(memberships).on_conflict_do_nothing()),
-    "postgresql": Prepared(postgresql.insert(memberships).on_conflict_do_nothing()),
-}
 _KNOWN_USERS = Prepared(
     select(users.c.id)
     .where(users.c.organization_id == bindparam("organization_id"), among(users.c.id, "ids"))
@@ -359,8 +356,15 @@ def add_members(
             }
             for member_id in joined
         ]
-        tx.execute(_ADD[tx.dialect.name], rows)
+        tx.execute(_insert_unless_there(tx.dialect.name), rows)
     return joined
+
+
+@cache
+def _insert_unless_there(database: str) -> Prepared:
+    """Both databases say ON CONFLICT DO NOTHING, and SQLAlchemy has it once for each; one of them is loaded."""
+    dialect = import_module(f"sqlalchemy.dialects.{database}")
+    return Prepared(dialect.insert(memberships).on_conflict_do_nothing())
 
 
 def remove_members(tx: Transaction, organization_id: str, group_id: str, ids: Iterable[str]) -> list[str]:

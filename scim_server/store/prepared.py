@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from typing import Any
 
 from sqlalchemy import Dialect, Float, Insert, Numeric, Update
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from sqlalchemy.types import TypeEngine
 
@@ -24,11 +23,6 @@ from scim_server.store.sessions import Answer, Session
 Parameters = Mapping[str, Any]
 Processor = Callable[[Any], Any]
 
-# Parameters are given by their places, which is what the libraries of both databases take.
-_DIALECTS: Mapping[str, Dialect] = {
-    "sqlite": SQLiteDialect_pysqlite(),
-    "postgresql": PGDialect_psycopg(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]
-}
 _numbers = count(1)
 
 
@@ -129,7 +123,7 @@ class Prepared:
         found = self._compiled.get(key)
         if found is None:
             found = self._compiled[key] = _compile(
-                self.statement, self._record, _DIALECTS[dialect], parameters
+                self.statement, self._record, _dialect(dialect), parameters
             )
         return found
 
@@ -196,6 +190,21 @@ def _compile(statement: Any, record: Any, dialect: Dialect, parameters: Paramete
         make=(record or _row_class(fields))._make,
         out_of=tuple((index, process) for index, process in enumerate(out_of) if process is not None),
     )
+
+
+@cache
+def _dialect(name: str) -> Dialect:
+    """Return a language with parameters by their places, which is what the libraries of both databases take.
+
+    Only that of the database that is there is loaded.
+    """
+    if name == "postgresql":
+        from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+        return PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+    from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+
+    return SQLiteDialect_pysqlite()
 
 
 def _reader(type_: TypeEngine[Any], dialect: Dialect) -> Processor | None:
