@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import threading
@@ -30,6 +31,7 @@ def create_served_app() -> Flask:
     services: Services = app.extensions["scim_seats"]
     if services.config.due_seconds:
         threading.Thread(target=_keep_up, args=[services], name="due", daemon=True).start()
+    gc.freeze()  # what is there by now stays
     return app
 
 
