@@ -223,7 +223,7 @@ def _configure_sqlite(engine: Engine, *, synchronous: str) -> None:
             f"synchronous={synchronous}",
             "busy_timeout=10000",
             "foreign_keys=ON",
-            "cache_size=-16000",
+            "cache_size=-4000",  # the system has the file in its memory; more here is only there twice
         ):
             connection.execute(f"PRAGMA {pragma}")
 
