@@ -35,10 +35,10 @@ def create_served_app() -> Flask:
     _forget_the_environment()
     threading.Thread(target=_end_with, args=[os.getppid()], name="orphan", daemon=True).start()
     app = create_app(asdict(config))
+    look_for_cycles_less_often()
     services: Services = app.extensions["scim_seats"]
     if services.config.due_seconds:
         threading.Thread(target=_keep_up, args=[services], name="due", daemon=True).start()
-    gc.freeze()  # what is there by now stays
     return app
 
 
@@ -52,6 +52,16 @@ def _give_memory_back() -> None:
         set_option = ctypes.CDLL(None).mallopt
         set_option(_MMAP_THRESHOLD, 128 * 1024)  # where it begins, and from now on stays
         set_option(_ARENA_MAX, 1)
+
+
+def look_for_cycles_less_often() -> None:
+    """Search new objects for cycles a tenth as often as Python does by itself, and those of the program never.
+
+    Requests make many objects and hardly a cycle. Among the objects of a change of 100,000 people, the
+    searches would take a third of its time.
+    """
+    gc.freeze()
+    gc.set_threshold(10_000)
 
 
 def _end_with(server: int) -> None:

@@ -2,13 +2,19 @@
 
 The queue may be long, so it is never read whole: from each kind of waiter (what they hold,
 what they wait for) only the first is looked at, and the next one when that one was served.
+The event may be large, so nothing is asked again for each member that only another tier that
+is free, or is not any more, can have changed.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
+from heapq import merge
+from operator import attrgetter
 from typing import Protocol
 
 from seat_policy.claim import NOTHING, Claim, claim_of
@@ -25,8 +31,10 @@ from seat_policy.model import (
 )
 
 Kind = tuple[str | None, str]
+Place = tuple[bool, int, datetime, datetime, str]
 _RULE_OF_WAITER = {Source.OVERRIDE: "C1", Source.MAPPING: "C4"}
 _CLASS = {Source.OVERRIDE: 0, Source.MAPPING: 1}
+_in_order_of_arrival = attrgetter("created_at", "id")
 
 
 class WaitingList(Protocol):
@@ -72,9 +80,10 @@ class Outcome:
 
     def used_delta(self) -> dict[str, int]:
         """Return how many seats of each tier are held more (or, negative, less) than before."""
+        moves = Counter((change.before.tier, change.after.tier) for change in self.changes)
         delta: dict[str, int] = {}
-        for change in self.changes:
-            for tier, step in ((change.before.tier, -1), (change.after.tier, 1)):
+        for (left, taken), count in moves.items():
+            for tier, step in ((left, -count), (taken, count)):
                 if tier is not None:
                     delta[tier] = delta.get(tier, 0) + step
         return {tier: step for tier, step in delta.items() if step}
@@ -93,17 +102,38 @@ def reconcile(
     ``reserved`` seats of a tier are free for nobody in this call.
     """
     event = _Event(pools, waiting, settings, at, reserved or {})
-    for member in sorted(touched, key=lambda member: (member.created_at, member.id)):
+    for member in sorted(touched, key=_in_order_of_arrival):
         event.claim(member)
     event.begin_queue()
-    while event.grant_one():
-        pass
-    while event.exchange_two():
-        pass
+    event.grant()
+    event.exchange()
     if settings.exhausted_policy is not ExhaustedPolicy.WAIT:
-        while event.fall_back_one():
-            pass
+        event.fall_back()
     return event.outcome()
+
+
+class _Case:
+    """A member in an event: as they came, the seat that they have by now, and the rule that led to it.
+
+    ``place`` is that in the queue, for who waits.
+    """
+
+    __slots__ = ("member", "place", "rule", "seat")
+
+    def __init__(self, member: Member, seat: Seat, rule: str) -> None:
+        self.member = member
+        self.seat = seat
+        self.rule = rule
+        self.place = None if seat.desired is None else _place(member, seat)
+
+    @property
+    def is_changed(self) -> bool:
+        return self.seat is not self.member.seat and self.seat != self.member.seat
+
+
+_place_of: Callable[[_Case], Place] = attrgetter("place")
+# Members of one event get a few seats that are alike, and share them.
+_seat = lru_cache(maxsize=1024)(Seat)
 
 
 class _Event:
@@ -124,10 +154,8 @@ class _Event:
         self.settings = settings
         self.at = at
         self.list = waiting
-        self.before: dict[str, Seat] = {}
-        self.after: dict[str, Seat] = {}
-        self.rules: dict[str, str] = {}
-        self.touched: dict[str, Member] = {}
+        self.touched: dict[str, _Case] = {}
+        self.strangers: list[_Case] = []
         self.lines: dict[Kind, _Line] = {}
 
     # -- phase 2: re-claim
@@ -138,49 +166,46 @@ class _Event:
         seat = self._claimed(member, claim)
         if member.seat.tier is not None and seat.tier is None:
             self.free[member.seat.tier] += 1
-        self.touched[member.id] = member
-        self._remember(member, claim.rule)
-        self.after[member.id] = seat
+        self.touched[member.id] = _Case(member, seat, claim.rule)
 
     def _claimed(self, member: Member, claim: Claim) -> Seat:
         held = None if claim.gives_back else member.seat.tier
         if claim.desired == NOTHING:
-            return RELEASED if claim.rule == "C0" or claim.suspends else Seat(None, claim.source, None, None)
+            return RELEASED if claim.rule == "C0" or claim.suspends else _seat(None, claim.source, None, None)
         if held == claim.desired or (claim.desired == ANY and held is not None):
-            return Seat(held, claim.source, None, None)
+            return _seat(held, claim.source, None, None)
         waited = member.seat.desired == claim.desired and member.seat.waiting_since is not None
-        return Seat(held, claim.source, claim.desired, member.seat.waiting_since if waited else self.at)
-
-    def _remember(self, member: Member, rule: str) -> None:
-        self.before.setdefault(member.id, member.seat)
-        self.rules.setdefault(member.id, rule)
+        return _seat(held, claim.source, claim.desired, member.seat.waiting_since if waited else self.at)
 
     # -- phase 3: serve, exchange, fall back
 
     def begin_queue(self) -> None:
         """Put the touched members who want something into the lines where they belong."""
-        own: dict[Kind, list[Member]] = {}
-        for identifier, member in self.touched.items():
-            seat = self.after[identifier]
-            if seat.desired is not None:
-                own.setdefault((seat.tier, seat.desired), []).append(replace(member, seat=seat))
+        own: dict[Kind, list[_Case]] = {}
+        for case in self.touched.values():
+            if case.seat.desired is not None:
+                own.setdefault((case.seat.tier, case.seat.desired), []).append(case)
         for kind in own if self.list.is_empty else self._kinds():
-            self.lines[kind] = _Line(sorted(own.get(kind, ()), key=place), self._strangers(kind))
+            in_turn = sorted(own.get(kind, ()), key=_place_of)
+            self.lines[kind] = _Line(in_turn, self._strangers(kind))
 
     def _kinds(self) -> list[Kind]:
         """Every kind of waiter that there can be: what they hold, and what they wait for."""
         held = [None, *self.free]
         return [(None, ANY), *((holds, tier) for tier in self.free for holds in held if holds != tier)]
 
-    def _strangers(self, kind: Kind) -> Iterator[Member]:
+    def _strangers(self, kind: Kind) -> Iterator[_Case]:
         """Those in the stored queue whom the event did not touch: their claim stands as it is."""
         if self.list.is_empty:
-            return iter(())
-        return (member for member in self.list.waiting(*kind) if member.id not in self.touched)
+            return
+        for member in self.list.waiting(*kind):
+            if member.id not in self.touched:
+                yield _Case(member, member.seat, _RULE_OF_WAITER.get(member.seat.source, "C6"))
 
-    def grant_one(self) -> bool:
-        """Give a seat to the first in the queue for whom there is one."""
-        return self._move_first(self._tier_for)
+    def grant(self) -> None:
+        """Give seats to those for whom there are some, always to the first of them in the queue."""
+        while self._move_in_turn(self._tier_for):
+            pass
 
     def _tier_for(self, kind: Kind) -> str | None:
         _, desired = kind
@@ -188,25 +213,22 @@ class _Event:
             return self._highest_free(lambda rank: rank <= self.ceiling)
         return desired if self.free[desired] > 0 else None
 
-    def exchange_two(self) -> bool:
-        """Let the first two swap who each hold what the other waits for."""
-        pairs = [
-            (x, y)
-            for x in self.lines
-            for y in self.lines
-            if x == (y[1], y[0]) and self.lines[x].head is not None and self.lines[y].head is not None
-        ]
-        if not pairs:
-            return False
-        first, second = min(pairs, key=lambda pair: place(self._head(pair[0])))
-        for kind in (first, second):
-            member = self.lines[kind].take()
-            self._seat(member, replace(member.seat, tier=kind[1], desired=None, waiting_since=None))
-        return True
+    def exchange(self) -> None:
+        """Let those swap who each hold what the other waits for, always the first two of them."""
+        facing = [(x, y) for x in self.lines for y in self.lines if x == (y[1], y[0])]
+        while pairs := [
+            (place, x, y)
+            for x, y in facing
+            if (place := self.lines[x].place) is not None and self.lines[y].place is not None
+        ]:
+            _, *two = min(pairs)
+            for kind in two:
+                self._satisfy(self.lines[kind].take(), kind[1])
 
-    def fall_back_one(self) -> bool:
-        """Give the first who holds nothing a free seat below the tier they wait for; they go on waiting."""
-        return self._move_first(self._tier_below, keeps_waiting=True)
+    def fall_back(self) -> None:
+        """Give those who hold nothing a free seat below the tier they wait for; they go on waiting."""
+        while self._move_in_turn(self._tier_below, keeps_waiting=True):
+            pass
 
     def _tier_below(self, kind: Kind) -> str | None:
         holds, desired = kind
@@ -214,42 +236,45 @@ class _Event:
             return None
         return self._highest_free(lambda rank: rank < self.ranks[desired])
 
-    def _move_first(self, tier_for: Callable[[Kind], str | None], *, keeps_waiting: bool = False) -> bool:
-        """Move the first member, over all lines, for whom there is a tier."""
-        tiers = {kind: tier for kind in self.lines if (tier := tier_for(kind)) is not None}
-        ready = [kind for kind in tiers if self.lines[kind].head is not None]
-        if not ready:
-            return False
-        kind = min(ready, key=lambda kind: place(self._head(kind)))
-        member = self.lines[kind].take()
-        seat = replace(member.seat, tier=tiers[kind])
-        if not keeps_waiting:
-            seat = replace(seat, desired=None, waiting_since=None)
-        self.free[tiers[kind]] -= 1
-        if member.seat.tier is not None:
-            self.free[member.seat.tier] += 1
-        self._seat(member, seat)
-        return True
+    def _move_in_turn(self, tier_for: Callable[[Kind], str | None], *, keeps_waiting: bool = False) -> bool:
+        """Move the first over all lines for whom there is a tier, and the next, until other tiers are free.
 
-    def _head(self, kind: Kind) -> Member:
-        head = self.lines[kind].head
-        assert head is not None
-        return head
+        Return whether somebody moved; then there may be a tier for others.
+        """
+        tiers = {kind: tier for kind in self.lines if (tier := tier_for(kind)) is not None}
+        while ready := [(place, kind) for kind in tiers if (place := self.lines[kind].place) is not None]:
+            _, kind = min(ready)
+            case, left, tier = self.lines[kind].take(), kind[0], tiers[kind]
+            if keeps_waiting:
+                seat = case.seat
+                self._settle(case, _seat(tier, seat.source, seat.desired, seat.waiting_since))
+            else:
+                self._satisfy(case, tier)
+            self.free[tier] -= 1
+            if left is not None:
+                self.free[left] += 1
+            if self.free[tier] == 0 or (left is not None and self.free[left] == 1):
+                return True
+        return False
 
     def _highest_free(self, allowed: Callable[[int], bool]) -> str | None:
         return next((p.tier for p in self.pools if self.free[p.tier] > 0 and allowed(p.rank)), None)
 
-    def _seat(self, member: Member, seat: Seat) -> None:
-        self._remember(member, _RULE_OF_WAITER.get(member.seat.source, "C6"))
-        self.after[member.id] = seat
+    def _satisfy(self, case: _Case, tier: str) -> None:
+        self._settle(case, _seat(tier, case.seat.source, None, None))
+
+    def _settle(self, case: _Case, seat: Seat) -> None:
+        case.seat = seat
+        if case.member.id not in self.touched:
+            self.strangers.append(case)
 
     # -- phase 4: what is to be stored
 
     def outcome(self) -> Outcome:
         changes = tuple(
-            SeatChange(identifier, self.before[identifier], seat, self.rules[identifier])
-            for identifier, seat in self.after.items()
-            if seat != self.before[identifier]
+            SeatChange(case.member.id, case.member.seat, case.seat, case.rule)
+            for case in (*self.touched.values(), *self.strangers)
+            if case.is_changed
         )
         delta = Outcome(changes, ()).used_delta()
         pools = tuple(
@@ -259,60 +284,50 @@ class _Event:
         return Outcome(changes, pools, self._unmet(), self._seats_taken())
 
     def _unmet(self) -> tuple[tuple[str, str], ...]:
-        seated = (replace(member, seat=self.after[member.id]) for member in self.touched.values())
-        waiting = sorted((member for member in seated if member.seat.desired is not None), key=place)
-        return tuple((member.id, str(member.seat.desired)) for member in waiting)
+        waiting = sorted(
+            (case for case in self.touched.values() if case.seat.desired is not None), key=_place_of
+        )
+        return tuple((case.member.id, str(case.seat.desired)) for case in waiting)
 
     def _seats_taken(self) -> int:
         def height(seat: Seat) -> int:
             return -1 if seat.tier is None else self.ranks[seat.tier]
 
-        return sum(height(self.after[i]) < height(self.before[i]) for i in self.touched)
+        return sum(height(case.seat) < height(case.member.seat) for case in self.touched.values())
 
 
 class _Line:
-    """One kind of waiter in order: touched members and stored ones, merged; only the heads are known."""
+    """One kind of waiter in order: touched members and stored ones, merged.
 
-    def __init__(self, touched: Iterable[Member], stored: Iterator[Member]) -> None:
-        self._sources = [_Peekable(iter(touched)), _Peekable(stored)]
+    Only the first is known; nobody is read before somebody looks.
+    """
 
-    @property
-    def head(self) -> Member | None:
-        heads = [head for source in self._sources if (head := source.head) is not None]
-        return min(heads, key=place, default=None)
-
-    def take(self) -> Member:
-        first = self.head
-        source = next(source for source in self._sources if source.head is first)
-        return source.take()
-
-
-class _Peekable:
-    """An iterator whose next item can be looked at; nothing is read before somebody looks."""
-
-    def __init__(self, items: Iterator[Member]) -> None:
-        self._items = items
-        self._head: Member | None = None
+    def __init__(self, touched: Iterable[_Case], stored: Iterable[_Case]) -> None:
+        self._cases = merge(touched, stored, key=_place_of)
+        self._first: _Case | None = None
 
     @property
-    def head(self) -> Member | None:
-        if self._head is None:
-            self._head = next(self._items, None)
-        return self._head
+    def place(self) -> Place | None:
+        """The place in the queue of the first one; None where there is nobody (any more)."""
+        if self._first is None:
+            self._first = next(self._cases, None)
+        return None if self._first is None else self._first.place
 
-    def take(self) -> Member:
-        head = self.head
-        assert head is not None
-        self._head = None
-        return head
+    def take(self) -> _Case:
+        first, self._first = self._first, None
+        assert first is not None
+        return first
 
 
-def place(member: Member) -> tuple[bool, int, datetime, datetime, str]:
+def place(member: Member) -> Place:
     """Return what the queue is ordered by: class of the claim, then who waits longer, then who came first.
 
     Before all of them comes the member for whom a seat was found by name.
     """
-    since = member.seat.waiting_since
+    return _place(member, member.seat)
+
+
+def _place(member: Member, seat: Seat) -> Place:
+    since = seat.waiting_since
     assert since is not None
-    claim_class = _CLASS.get(member.seat.source, 2)
-    return not member.goes_first, claim_class, since, member.created_at, member.id
+    return not member.goes_first, _CLASS.get(seat.source, 2), since, member.created_at, member.id

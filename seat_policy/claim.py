@@ -68,6 +68,8 @@ def _tiers(pools: Sequence[Pool]) -> set[str]:
 
 def mapped_tier(mappings: Sequence[GroupMapping], settings: Settings, pools: Sequence[Pool]) -> str:
     """Return the tier that several mappings come to: the highest, or that of the lowest priority number."""
+    if len(mappings) == 1:
+        return mappings[0].tier
     ranks = {pool.tier: pool.rank for pool in pools}
 
     def order(mapping: GroupMapping) -> tuple[float, int]:

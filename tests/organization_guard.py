@@ -76,17 +76,31 @@ class Verdict:
         self.problems: list[str] = []
         self.names: list[BindParameter[Any]] = []
         self._inserts = isinstance(statement, Insert)
+        self._selects = self._inserts and statement.select is not None
         if isinstance(statement, TextClause):
             self.problems.append("it is text, into which nobody can look")
+        elif self._selects:
+            self._look_at_inserted(statement)
         elif not self._inserts:
             self._look_at(statement, _Equalities())
 
     def organizations(self, parameters: Mapping[str, Any]) -> set[Any]:
         """Return the organizations that the statement names, run with some parameters."""
-        if self._inserts:
+        if self._inserts and not self._selects:
             column = _organization_column(self.statement.table)
             return {parameters.get(column)} if column else set()
         return {parameters.get(name.key, name.effective_value) for name in self.names}
+
+    def _look_at_inserted(self, statement: Any) -> None:
+        """INSERT … SELECT: what is selected for the organization is a parameter."""
+        column = _organization_column(statement.table)
+        if column is not None:
+            said = dict(zip(statement._select_names, statement.select._raw_columns, strict=True)).get(column)
+            if isinstance(said, BindParameter):
+                self.names.append(said)
+            else:
+                self.problems.append(f"{statement.table.name}.{column} is given no parameter")
+        self._look_at(statement.select, _Equalities())
 
     def _look_at(self, statement: Any, outside: _Equalities) -> None:
         """``outside``: what holds around a subquery, which may speak of the tables there."""

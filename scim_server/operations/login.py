@@ -116,6 +116,8 @@ def _take_over_groups(tx: Transaction, call: Call, user_id: str, names: Sequence
         return
     changed = sorted(asserted ^ present)
     group_store.lock_groups(tx, call.organization_id, changed)
+    if not group_store.known_members(tx, call.organization_id, [user_id]):
+        raise LostRace  # somebody deleted the member since they were found
     for group_id in changed:
         if group_id in asserted:
             group_store.add_members(tx, call.organization_id, group_id, {user_id: "User"})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import groupby
+from typing import Any, cast
 
 import orjson
 
@@ -28,13 +29,13 @@ from scim_server.store.groups import GroupRecord, Membership
 from scim_server.store.search import Found, Order, Place, Record
 from scim_server.store.tables import instant_of, microseconds_of
 from scim_server.store.transaction import Transaction
-from scim_server.store.users import GroupReference, UserRecord
+from scim_server.store.users import ShownUser
 
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 _MOST_MERGED = 10_000
 MAX_INDEX = 2**53  # the greatest whole number that every JSON reader takes
 
-Hit = tuple[Record, Place]
+Hit = tuple[Record, Any]  # a resource, and the key that it is sorted by
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,11 @@ def _get_user(
     if_match: Tags | None,
     if_none_match: Tags | None,
 ) -> Rendered:
-    record, references = user_store.get_with_groups(tx, call.organization_id, user_id)
-    if _is_known(record.version, if_match, if_none_match):
-        return representation.rendered(call, call.user_type, record, None)
-    body = representation.user(call, record, references, projection)
-    return representation.rendered(call, call.user_type, record, body)
+    shown = user_store.get_shown(tx, call.organization_id, user_id)
+    if _is_known(shown.version, if_match, if_none_match):
+        return representation.rendered(call, call.user_type, shown, None)
+    body = representation.user(call, shown, projection)
+    return representation.rendered(call, call.user_type, shown, body)
 
 
 def _is_known(version: int, if_match: Tags | None, if_none_match: Tags | None) -> bool:
@@ -135,24 +136,22 @@ def _search_by_cursor(tx: Transaction, call: Call, query: Query, limits: Limits)
         raise InvalidCount(f"count must be {limits.max_page} at most.")
     fingerprint = _fingerprint(query)
     behind = _opened(call, query, fingerprint, count)
-    hits: list[Hit] = []
-    total = 0
-    for search_ in _searches(call, query):
-        found = search_.behind(tx, behind, count + 1, query)
-        hits += _hits(found)
-        total += found.total
-    hits = _in_order(hits, query)
+    found = [search_.behind(tx, behind, count + 1, query) for search_ in _searches(call, query)]
+    hits = _merged(found, query)
     page = hits[:count]
     resources = _texts(tx, call, query, [record for record, _ in page])
-    members: Json = {"totalResults": total, "itemsPerPage": len(resources)}
+    members: Json = {
+        "totalResults": sum(one.total for one in found),
+        "itemsPerPage": len(resources),
+    }
     if page and len(hits) > count:
-        place = page[-1][1]
+        last, key = page[-1]
         members["nextCursor"] = cursors.seal(
             call.secret,
             call.organization_id,
             fingerprint,
             count,
-            [place.id, _sealable(place.key)],
+            [last.id, _sealable(key)],
             call.at + timedelta(seconds=limits.cursor_seconds),
         )
     return _list_response(resources, members)
@@ -166,6 +165,7 @@ class _Search:
     resource_type: ResourceType
     expression: Expression | None
     order: Order | None
+    with_groups: bool
 
     def page(self, tx: Transaction, offset: int, limit: int) -> Found:
         return store.find(
@@ -177,6 +177,7 @@ class _Search:
             offset=offset,
             limit=limit,
             base_url=self.call.base_url,
+            with_groups=self.with_groups,
         )
 
     def behind(self, tx: Transaction, place: Place | None, limit: int, query: Query) -> Found:
@@ -197,26 +198,33 @@ class _Search:
             behind=place,
             limit=limit,
             base_url=self.call.base_url,
+            with_groups=self.with_groups,
         )
 
 
 def _searches(call: Call, query: Query) -> list[_Search]:
     """Return a search for each resource type in which the filter can match at all."""
     orders = _orders(query)
-    if query.filter is None:
-        return [_Search(call, type_, None, orders.get(type_.name)) for type_ in query.resource_types]
-    if len(query.resource_types) == 1:
-        [type_] = query.resource_types
-        expression = filters.parse_filter(query.filter, type_, lenient=call.client.lenient, note=call.note)
-        return [_Search(call, type_, expression, orders.get(type_.name))]
-    expressions = filters.parse_filter_for(
-        query.filter, query.resource_types, lenient=call.client.lenient, note=call.note
-    )
     return [
-        _Search(call, type_, expressions[type_.name], orders.get(type_.name))
-        for type_ in query.resource_types
-        if not isinstance(expressions[type_.name], Nothing)
+        _Search(call, type_, expression, orders.get(type_.name), _projection(query, type_).wants("groups"))
+        for type_, expression in _expressions(call, query)
+        if not isinstance(expression, Nothing)
     ]
+
+
+def _expressions(call: Call, query: Query) -> Sequence[tuple[ResourceType, Expression | None]]:
+    types, text = query.resource_types, query.filter
+    if text is None:
+        return [(type_, None) for type_ in types]
+    lenient, note = call.client.lenient, call.note
+    if len(types) == 1:
+        return [(types[0], filters.parse_filter(text, types[0], lenient=lenient, note=note))]
+    found = filters.parse_filter_for(text, types, lenient=lenient, note=note)
+    return [(type_, found[type_.name]) for type_ in types]
+
+
+def _projection(query: Query, resource_type: ResourceType) -> Projection:
+    return projection.of(resource_type, query.attributes, query.excluded)
 
 
 def _orders(query: Query) -> dict[str, Order]:
@@ -273,22 +281,21 @@ def _sorted_over_types(
             "sort each type for itself, or go on by cursor."
         )
     found = [search_.page(tx, 0, offset + wanted) for search_ in searches]
-    hits = _in_order([hit for one in found for hit in _hits(one)], query)
+    hits = _merged(found, query)
     return [record for record, _ in hits[offset : offset + wanted]], sum(one.total for one in found)
 
 
-def _hits(found: Found) -> list[Hit]:
-    return list(zip(found.records, found.places(), strict=True))
-
-
-def _in_order(hits: Sequence[Hit], query: Query) -> list[Hit]:
+def _merged(found: Sequence[Found], query: Query) -> list[Hit]:
     """Merge pages of several types; Python compares text by code points, as the databases do here."""
-    by_id = sorted(hits, key=lambda hit: hit[1].id)
+    hits = [hit for one in found for hit in zip(one.records, one.keys, strict=True)]
+    if len(found) == 1:
+        return hits
+    by_id = sorted(hits, key=lambda hit: hit[0].id)
     return sorted(by_id, key=lambda hit: _sort_key(hit[1]), reverse=query.descending)
 
 
-def _sort_key(place: Place) -> tuple[bool, Any]:
-    return place.key is None, "" if place.key is None else place.key
+def _sort_key(key: Any) -> tuple[bool, Any]:
+    return key is None, "" if key is None else key
 
 
 def _opened(call: Call, query: Query, fingerprint: str, count: int) -> Place | None:
@@ -315,25 +322,22 @@ def _fingerprint(query: Query) -> str:
 
 
 def _texts(tx: Transaction, call: Call, query: Query, records: Sequence[Record]) -> list[bytes]:
-    """Return the JSON texts of records, with one look-up for all groups and one for all members."""
-    by_type = {
-        resource_type.name: projection.of(resource_type, query.attributes, query.excluded)
-        for resource_type in query.resource_types
-    }
-    user_ids = [record.id for record in records if isinstance(record, UserRecord)]
+    """Return the JSON texts of records, with one look-up for the members of all groups."""
+    of_users, of_groups = _projection(query, call.user_type), _projection(query, call.group_type)
     group_ids = [record.id for record in records if isinstance(record, GroupRecord)]
-    groups_of: Mapping[str, list[GroupReference]] = {}
-    members_of: Mapping[str, list[Membership]] = {}
-    if user_ids and by_type["User"].wants("groups"):
-        groups_of = user_store.groups_of(tx, call.organization_id, user_ids)
-    if group_ids and by_type["Group"].wants("members"):
-        members_of = group_store.members_of_many(tx, call.organization_id, group_ids)
-    return [
-        representation.user(call, record, groups_of.get(record.id, []), by_type["User"])
-        if isinstance(record, UserRecord)
-        else representation.group(call, record, members_of.get(record.id, []), by_type["Group"])
-        for record in records
-    ]
+    members: Mapping[str, list[Membership]] = {}
+    if group_ids and of_groups.wants("members"):
+        members = group_store.members_of_many(tx, call.organization_id, group_ids)
+    texts: list[bytes] = []
+    for type_, together in groupby(records, key=type):
+        if type_ is ShownUser:
+            texts += representation.users(call, cast(Iterator[ShownUser], together), of_users)
+        else:
+            texts += [
+                representation.group(call, record, members.get(record.id, []), of_groups)
+                for record in cast(Iterator[GroupRecord], together)
+            ]
+    return texts
 
 
 def _list_response(resources: Sequence[bytes], members: Json) -> bytes:

@@ -55,7 +55,8 @@ def primary_owner_protected(reason: str) -> OwnerProtected:
 def _mapped_role(member: Member) -> Role:
     if member.role is Role.PRIMARY_OWNER:
         return member.role
-    return role_of(member.own_role, [mapping.role for mapping in member.mappings if mapping.role])
+    given = [mapping.role for mapping in member.mappings if mapping.role]
+    return role_of(member.own_role, given) if given else member.own_role
 
 
 def _others(tx: Transaction, call: Call, ids: set[str]) -> bool:

@@ -23,7 +23,7 @@ from scim_server.store import users as store
 from scim_server.store.indexing import named_tier
 from scim_server.store.seats import status_of
 from scim_server.store.transaction import Transaction
-from scim_server.store.users import GroupReference, NewUser, UserRecord
+from scim_server.store.users import NewUser, ShownUser, UserRecord
 from seat_policy import NO_SEAT, Member, Role, Seat, Source, seat_status
 
 
@@ -81,6 +81,7 @@ def add_all(
     cause: str = "user_created",
 ) -> list[UserRecord]:
     """Store valid documents as new users, members of some groups, with seats."""
+    groups.lock_groups(tx, call.organization_id, group_ids)
     newcomers = [_newcomer(call, document, joined_by) for document in documents]
     ids = [user.id for user in newcomers]
     texts = store.insert_users(tx, call.organization_id, call.user_type, newcomers, call.at)
@@ -216,8 +217,7 @@ def _store_change(
     if cause is not None:
         seated = seats.reconcile_members(tx, call, [record.id], cause)
         event_log.append(tx, call, [changed, *seated])
-        record, references = store.get_with_groups(tx, call.organization_id, record.id)
-        return _shown(call, record, references, wanted)
+        return _shown(call, store.get_shown(tx, call.organization_id, record.id), wanted)
     event_log.append(tx, call, [changed])
     record = record._replace(document=text, modified_at=call.at, version=record.version + 1)
     return _answer(tx, call, record, wanted)
@@ -286,11 +286,9 @@ def _answer(
         if has_groups and wanted is not None and wanted.wants("groups")
         else []
     )
-    return _shown(call, record, references, wanted)
+    return _shown(call, store.as_shown(record, references), wanted)
 
 
-def _shown(
-    call: Call, record: UserRecord, references: Sequence[GroupReference], wanted: Projection | None
-) -> Rendered:
-    body = None if wanted is None else representation.user(call, record, references, wanted)
-    return representation.rendered(call, call.user_type, record, body)
+def _shown(call: Call, user: ShownUser, wanted: Projection | None) -> Rendered:
+    body = None if wanted is None else representation.user(call, user, wanted)
+    return representation.rendered(call, call.user_type, user, body)

@@ -68,10 +68,11 @@ def _bytes_of(cursor: str) -> bytes:
 
 def _mac(key: bytes, organization_id: str, fingerprint: str, content: bytes) -> bytes:
     bound = b"\x00".join((organization_id.encode(), fingerprint.encode(), content))
-    return hmac.new(key, bound, hashlib.sha256).digest()[:_SEAL]
+    return hmac.digest(key, bound, "sha256")[:_SEAL]
 
 
 def _veiled(key: bytes, mac: bytes, content: bytes) -> bytes:
     """Hide the content, or uncover it, with a stream of bytes that only this seal has."""
-    stream = hashlib.shake_256(key + mac).digest(len(content))
-    return bytes(one ^ other for one, other in zip(content, stream, strict=True))
+    length = len(content)
+    stream = hashlib.shake_256(key + mac).digest(length)
+    return (int.from_bytes(content) ^ int.from_bytes(stream)).to_bytes(length)

@@ -17,6 +17,7 @@ MAX_VALUES = 750_000  # a group of 100,000 members with all their sub-attributes
 _LARGEST = 2**63 - 1
 _MARKS = (b",", b"[", b"{")  # each value but the first of its kind has one before it
 _UNSAFE = re.compile("[\x00\ud800-\udfff]")
+_MAY_BE_UNSAFE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
 def load_object(data: bytes, most_values: int = MAX_VALUES) -> Json:
@@ -41,7 +42,7 @@ def load_object(data: bytes, most_values: int = MAX_VALUES) -> Json:
         raise InvalidSyntax(f"The body is not JSON: {str(error)[:200]}.") from error
     if not isinstance(value, dict):
         raise InvalidSyntax("The body must be a JSON object.")
-    if "\\" in text and _UNSAFE.search(_decoded_texts(value)):
+    if _MAY_BE_UNSAFE.search(text) and _UNSAFE.search(_decoded_texts(value)):
         raise InvalidSyntax("The body has a NUL character or half of a surrogate pair.")
     if "\x00" in text:
         raise InvalidSyntax("The body has a NUL character.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from scim_server.errors import InvalidRequest, InvalidSyntax, InvalidValue
 from scim_server.errors import Mutability as MutabilityError
@@ -65,6 +65,8 @@ class Reader:
 
     def related(self, attribute: Attribute, value: Any, at: str) -> Json:
         """Return one canonical member of a relation. Raises InvalidValue where it does not say who."""
+        if _says_who_and_no_more(value):
+            return value  # as it was sent: there may be a hundred thousand of them
         read = self.single(attribute, value, at)
         if not read or not read.get("value"):
             raise InvalidValue(f"{at}: each needs a value, the id of the member.")
@@ -189,6 +191,14 @@ class Reader:
         if after is not before:
             self.note(rule)
         return after
+
+
+def _says_who_and_no_more(value: Any) -> TypeGuard[Json]:
+    """Whether a member of a relation is ``{"value": …}``, which is canonical already."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return False
+    who = value.get("value")
+    return isinstance(who, str) and 0 < len(who) <= MAX_TEXT
 
 
 _RULES = {

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import Text, bindparam, insert, select
 
 from scim_server.call import Call
 from scim_server.events import Event
-from scim_server.ids import new_id
+from scim_server.ids import new_ids
+from scim_server.store.arrays import WORTH_A_STATEMENT, in_chunks, pairs_of
 from scim_server.store.prepared import Prepared
-from scim_server.store.tables import events
+from scim_server.store.tables import Instant, events
 from scim_server.store.transaction import Transaction
 
 _INSERT = Prepared(insert(events))
+_subjects_by_id = pairs_of("subjects_by_id")
+_alike = {
+    "organization_id": bindparam("in_organization", type_=Text()),
+    "id": _subjects_by_id.c.key,
+    "kind": bindparam("of_kind", type_=Text()),
+    "subject_id": _subjects_by_id.c.value,
+    "at": bindparam("happened_at", type_=Instant()),
+    "actor": bindparam("by", type_=Text()),
+    "channel": bindparam("through", type_=Text()),
+    "request_id": bindparam("in_request", type_=Text()),
+    "data": bindparam("told", type_=Text()),
+}
+_INSERT_ALIKE = Prepared(insert(events).from_select(list(_alike), select(*_alike.values())))
 _after = (
     select(events)
     .where(events.c.organization_id == bindparam("organization_id"), events.c.id > bindparam("after"))
@@ -52,23 +66,55 @@ class LoggedEvent:
 
 
 def append(tx: Transaction, call: Call, happened: Iterable[Event]) -> None:
-    """Write events in the order in which they happened."""
-    rows = [
+    """Write events in the order in which they happened, which their ids say.
+
+    Where many of them differ in their subject only, as after a large change, they are one statement.
+    """
+    for chunk in in_chunks(happened):
+        alike: dict[tuple[str, str], dict[str, str]] = {}
+        for event, event_id in zip(chunk, new_ids(len(chunk)), strict=True):
+            what = kind_of(type(event)), orjson.dumps(_data_of(event)).decode()
+            alike.setdefault(what, {})[event_id] = event.subject_id
+        rows = []
+        for (kind, data), subjects_by_id in alike.items():
+            if len(subjects_by_id) >= WORTH_A_STATEMENT:
+                _append_alike(tx, call, kind, data, subjects_by_id)
+            else:
+                rows += [_row(call, kind, data, *one) for one in subjects_by_id.items()]
+        if rows:
+            tx.execute(_INSERT, rows)
+
+
+def _append_alike(
+    tx: Transaction, call: Call, kind: str, data: str, subjects_by_id: Mapping[str, str]
+) -> None:
+    tx.execute(
+        _INSERT_ALIKE,
         {
-            "organization_id": call.organization_id,
-            "id": new_id(),
-            "kind": kind_of(type(event)),
-            "subject_id": event.subject_id,
-            "at": call.at,
-            "actor": call.actor,
-            "channel": call.channel,
-            "request_id": call.request_id,
-            "data": orjson.dumps(_data_of(event)).decode(),
-        }
-        for event in happened
-    ]
-    if rows:
-        tx.execute(_INSERT, rows)
+            "in_organization": call.organization_id,
+            "subjects_by_id": subjects_by_id,
+            "of_kind": kind,
+            "happened_at": call.at,
+            "by": call.actor,
+            "through": call.channel,
+            "in_request": call.request_id,
+            "told": data,
+        },
+    )
+
+
+def _row(call: Call, kind: str, data: str, event_id: str, subject_id: str) -> dict[str, Any]:
+    return {
+        "organization_id": call.organization_id,
+        "id": event_id,
+        "kind": kind,
+        "subject_id": subject_id,
+        "at": call.at,
+        "actor": call.actor,
+        "channel": call.channel,
+        "request_id": call.request_id,
+        "data": data,
+    }
 
 
 def read(

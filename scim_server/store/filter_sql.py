@@ -144,6 +144,21 @@ def condition(resource_type: ResourceType, expression: Expression) -> Condition:
     return Condition(clause, translation.binders)
 
 
+def asks_for_latest(expression: Expression) -> bool:
+    """Return whether a filter asks who was modified since an instant, as those who take over changes do.
+
+    They are few, and an index has them, but neither database knows that: it would look through everybody
+    in the order of the list to be spared sorting them.
+    """
+    match expression:
+        case And(terms):
+            return any(asks_for_latest(term) for term in terms)
+        case Comparison(path=path, operator=Operator.GT | Operator.GE):
+            return path.key == "meta.lastmodified"
+        case _:
+            return False
+
+
 def sort_key(resource_type: ResourceType, path: AttributePath) -> ColumnElement[Any]:
     """Return what resources are ordered by: of several values the primary, else the first (RFC 7644 §3.4.2.3)."""
     translation = _Translation(resource_type)

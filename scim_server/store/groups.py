@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import import_module
@@ -11,10 +10,12 @@ from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import (
+    Text,
     bindparam,
     delete,
     insert,
     select,
+    true,
     union,
     update,
 )
@@ -23,7 +24,8 @@ from scim_server.errors import NotFound, NotUnique
 from scim_server.scim.attributes import ResourceType
 from scim_server.scim.values import Json, fold
 from scim_server.store import attribute_values, indexing
-from scim_server.store.arrays import among
+from scim_server.store.arrays import among, in_chunks, pairs_of
+from scim_server.store.database import LostRace
 from scim_server.store.prepared import Prepared
 from scim_server.store.tables import groups, memberships, users
 from scim_server.store.transaction import Transaction
@@ -45,8 +47,7 @@ class GroupRecord(NamedTuple):
         return document
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(NamedTuple):
     """A member of a group: a user or another group."""
 
     member_id: str
@@ -126,7 +127,8 @@ _DELETE = Prepared(delete(groups).where(_this))
 _MEMBERS = Prepared(
     select(memberships.c.member_id, memberships.c.member_type)
     .where(_members)
-    .order_by(memberships.c.member_id)
+    .order_by(memberships.c.member_id),
+    Membership,
 )
 _MEMBERS_AMONG = Prepared(
     select(memberships.c.member_id).where(_members, among(memberships.c.member_id, "ids"))
@@ -160,6 +162,14 @@ _REMOVE_FROM_ALL = Prepared(
     )
     .returning(memberships.c.group_id)
 )
+_types_by_id = pairs_of("types_by_id")
+_newcomers = select(
+    bindparam("in_organization", type_=Text()),
+    bindparam("to_group", type_=Text()),
+    _types_by_id.c.key,
+    _types_by_id.c.value,
+).where(true())  # lest SQLite take the ON of ON CONFLICT for that of a join
+_columns_of_membership = ["organization_id", "group_id", "member_id", "member_type"]
 _KNOWN_USERS = Prepared(
     select(users.c.id)
     .where(users.c.organization_id == bindparam("organization_id"), among(users.c.id, "ids"))
@@ -264,9 +274,11 @@ def lock(tx: Transaction, organization_id: str, group_id: str) -> GroupRecord:
 
 
 def lock_groups(tx: Transaction, organization_id: str, group_ids: Sequence[str]) -> None:
-    """Hold the rows of some groups, in the order of their ids."""
+    """Hold the rows of some groups, in the order of their ids. Raises LostRace where one was deleted meanwhile."""
     if tx.dialect.name != "sqlite" and group_ids:
-        tx.execute(_LOCK_MANY, {"organization_id": organization_id, "ids": group_ids})
+        held = tx.execute(_LOCK_MANY, {"organization_id": organization_id, "ids": group_ids}).all()
+        if len(held) < len(group_ids):
+            raise LostRace
 
 
 def lock_groups_of(tx: Transaction, organization_id: str, member_id: str) -> None:
@@ -300,8 +312,10 @@ def delete_group(tx: Transaction, organization_id: str, group_id: str) -> None:
 
 def members(tx: Transaction, organization_id: str, group_id: str) -> list[Membership]:
     """Return all members of a group in the order in which they were made."""
-    rows = tx.execute(_MEMBERS, {"organization_id": organization_id, "group_id": group_id})
-    return [Membership(*row) for row in rows]
+    rows: list[Membership] = tx.execute(
+        _MEMBERS, {"organization_id": organization_id, "group_id": group_id}
+    ).all()
+    return rows
 
 
 def members_of_many(
@@ -309,10 +323,10 @@ def members_of_many(
 ) -> Mapping[str, list[Membership]]:
     """Return the members of each of some groups; one without members is absent."""
     found: dict[str, list[Membership]] = {}
-    for group_id, *member in tx.execute(
+    for group_id, member_id, member_type in tx.execute(
         _MEMBERS_OF_MANY, {"organization_id": organization_id, "ids": group_ids}
     ):
-        found.setdefault(group_id, []).append(Membership(*member))
+        found.setdefault(group_id, []).append(Membership(member_id, member_type))
     return found
 
 
@@ -330,11 +344,11 @@ def ids_of_member(tx: Transaction, organization_id: str, member_id: str) -> list
 
 def known_members(tx: Transaction, organization_id: str, ids: Collection[str]) -> dict[str, str]:
     """Return the type ("User", "Group") of each id that exists, and keep those rows from being deleted meanwhile."""
-    parameters = {"organization_id": organization_id, "ids": sorted(ids)}
-    known = dict.fromkeys(tx.execute(_KNOWN_USERS, parameters).scalars(), "User")
-    if len(known) < len(ids):
-        parameters["ids"] = sorted(set(ids) - set(known))
-        known |= dict.fromkeys(tx.execute(_KNOWN_GROUPS, parameters).scalars(), "Group")
+    known: dict[str, str] = {}
+    for type_name, statement in (("User", _KNOWN_USERS), ("Group", _KNOWN_GROUPS)):
+        for chunk in in_chunks(sorted(set(ids) - known.keys())):
+            found = tx.execute(statement, {"organization_id": organization_id, "ids": chunk})
+            known |= dict.fromkeys(found.scalars(), type_name)
     return known
 
 
@@ -342,21 +356,14 @@ def add_members(
     tx: Transaction, organization_id: str, group_id: str, types_by_id: Mapping[str, str]
 ) -> list[str]:
     """Add members; return those who were not members before."""
-    if not types_by_id:
-        return []
-    present = members_among(tx, organization_id, group_id, sorted(types_by_id))
-    joined = [member_id for member_id in types_by_id if member_id not in present]
-    if joined:
-        rows = [
-            {
-                "organization_id": organization_id,
-                "group_id": group_id,
-                "member_id": member_id,
-                "member_type": types_by_id[member_id],
-            }
-            for member_id in joined
-        ]
-        tx.execute(_insert_unless_there(tx.dialect.name), rows)
+    joined: list[str] = []
+    for chunk in in_chunks(sorted(types_by_id)):
+        present = members_among(tx, organization_id, group_id, chunk)
+        absent = {member_id: types_by_id[member_id] for member_id in chunk if member_id not in present}
+        if absent:
+            parameters = {"in_organization": organization_id, "to_group": group_id, "types_by_id": absent}
+            tx.execute(_insert_unless_there(tx.dialect.name), parameters)
+        joined += absent
     return joined
 
 
@@ -364,16 +371,17 @@ def add_members(
 def _insert_unless_there(database: str) -> Prepared:
     """Both databases say ON CONFLICT DO NOTHING, and SQLAlchemy has it once for each; one of them is loaded."""
     dialect = import_module(f"sqlalchemy.dialects.{database}")
-    return Prepared(dialect.insert(memberships).on_conflict_do_nothing())
+    insert_into = dialect.insert(memberships).from_select(_columns_of_membership, _newcomers)
+    return Prepared(insert_into.on_conflict_do_nothing())
 
 
 def remove_members(tx: Transaction, organization_id: str, group_id: str, ids: Iterable[str]) -> list[str]:
     """Remove members; return those who were members."""
-    wanted = sorted(ids)
-    if not wanted:
-        return []
-    rows = tx.execute(_REMOVE, {"organization_id": organization_id, "group_id": group_id, "ids": wanted})
-    return list(rows.scalars())
+    left: list[str] = []
+    for chunk in in_chunks(sorted(ids)):
+        parameters = {"organization_id": organization_id, "group_id": group_id, "ids": chunk}
+        left += tx.execute(_REMOVE, parameters).scalars()
+    return left
 
 
 def remove_all_members(tx: Transaction, organization_id: str, group_id: str) -> list[str]:

@@ -266,9 +266,13 @@ def _inherited(type_: type) -> Callable[[Any], bytes]:
     return found
 
 
-def _array(values: Sequence[str]) -> bytes:
-    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return ('{"' + '","'.join(quoted) + '"}').encode() if values else b"{}"
+def _array(values: Sequence[Any]) -> bytes:
+    return b"{%b}" % b",".join([_element(value) for value in values])
+
+
+def _element(value: Any) -> bytes:
+    text = _as_text(value)
+    return b"NULL" if text is None else b'"%b"' % text.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
 
 
 def _number(value: int | float | Decimal) -> bytes:

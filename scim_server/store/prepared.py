@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Dialect, Float, Insert, Numeric, Update
+from sqlalchemy import ARRAY, Dialect, Float, Insert, Numeric, Text, Update, bindparam, func, select
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from sqlalchemy.types import TypeEngine
 
@@ -23,6 +23,7 @@ from scim_server.store.sessions import Answer, Session
 Parameters = Mapping[str, Any]
 Processor = Callable[[Any], Any]
 
+_GATHERED = 1000  # so many rows as are worth a statement, and no more than fit into memory with ease
 _numbers = count(1)
 
 
@@ -91,16 +92,17 @@ class Rows:
 class Prepared:
     """A Core statement, compiled at its first use, once for each database and set of columns that are written.
 
-    ``record`` is the class of the rows, a NamedTuple whose fields are the columns in their order.
+    ``record`` is the class of the rows, a NamedTuple whose fields are the columns in their order, or ``tuple``.
     """
 
-    __slots__ = ("_compiled", "_record", "_writes", "statement")
+    __slots__ = ("_compiled", "_gathering", "_record", "_writes", "statement")
 
     def __init__(self, statement: Any, record: Any = None) -> None:
         self.statement = statement
         self._record = record
-        self._writes = isinstance(statement, Insert | Update)
+        self._writes = _writes_values(statement)
         self._compiled: dict[Any, _Compiled] = {}
+        self._gathering: dict[tuple[str, ...], Prepared] = {}
 
     def run(
         self, session: Session, dialect: str, parameters: Parameters | Sequence[Parameters] = ()
@@ -112,11 +114,23 @@ class Prepared:
         if isinstance(parameters, Mapping):
             return self._for(dialect, parameters).run(session, parameters)
         first: Parameters = parameters[0] if parameters else {}
-        compiled = self._for(dialect, first)
         if len(parameters) <= 1:
-            return compiled.run(session, first)
-        compiled.run_many(session, parameters)
+            return self._for(dialect, first).run(session, first)
+        if dialect == "postgresql" and isinstance(self.statement, Insert):
+            self._insert_gathered(session, dialect, parameters)
+        else:
+            self._for(dialect, first).run_many(session, parameters)
         return None
+
+    def _insert_gathered(self, session: Session, dialect: str, rows: Sequence[Parameters]) -> None:
+        """Insert many rows by a statement whose parameters are columns of them."""
+        names = tuple(rows[0])
+        if names not in self._gathering:
+            self._gathering[names] = Prepared(_from_arrays(self.statement, names))
+        for start in range(0, len(rows), _GATHERED):
+            some = rows[start : start + _GATHERED]
+            columns = {name: [row[name] for row in some] for name in names}
+            self._gathering[names].run(session, dialect, columns)
 
     def _for(self, dialect: str, parameters: Parameters) -> _Compiled:
         key = (dialect, *parameters) if self._writes else dialect
@@ -160,7 +174,7 @@ class _Compiled:
     def _rows(self, fetched: list[Any]) -> list[Any]:
         make = self.make
         if not self.out_of:
-            return [make(row) for row in fetched]
+            return list(map(make, fetched))
         rows = []
         for row in fetched:
             values = list(row)
@@ -171,7 +185,7 @@ class _Compiled:
 
 
 def _compile(statement: Any, record: Any, dialect: Dialect, parameters: Parameters) -> _Compiled:
-    columns = sorted(parameters) if isinstance(statement, Insert | Update) else None
+    columns = sorted(parameters) if _writes_values(statement) else None
     compiled = statement.compile(
         dialect=dialect, column_keys=columns, compile_kwargs={"render_postcompile": True}
     )
@@ -187,7 +201,7 @@ def _compile(statement: Any, record: Any, dialect: Dialect, parameters: Paramete
         fixed={name: bind.effective_value for name, bind in binds.items() if not bind.required},
         into=tuple((name, process) for name, process in into.items() if process is not None),
         fields=fields,
-        make=(record or _row_class(fields))._make,
+        make=partial(tuple.__new__, record or _row_class(fields)),
         out_of=tuple((index, process) for index, process in enumerate(out_of) if process is not None),
     )
 
@@ -205,6 +219,23 @@ def _dialect(name: str) -> Dialect:
     from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
     return SQLiteDialect_pysqlite()
+
+
+def _writes_values(statement: Any) -> bool:
+    """Whether the columns that a statement writes are those that there are parameters for."""
+    return isinstance(statement, Update) or (isinstance(statement, Insert) and statement.select is None)
+
+
+def _from_arrays(statement: Insert, names: Sequence[str]) -> Insert:
+    """Return an INSERT whose parameters are arrays, of which each place is a row."""
+    columns = statement.table.c
+    return statement.from_select(
+        names, select(*(func.unnest(bindparam(name, type_=_array_of(columns[name].type))) for name in names))
+    )
+
+
+def _array_of(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    return ARRAY(Text() if isinstance(type_, Text) else type_)  # a collation is none of an array's
 
 
 def _reader(type_: TypeEngine[Any], dialect: Dialect) -> Processor | None:

@@ -32,5 +32,14 @@ class ReadReplica:
         except (NotFound, Unavailable):
             return self._database.read(operation, *args, **kwargs)
 
+    def look_up(
+        self, operation: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Do what ``read`` does without a transaction around it."""
+        try:
+            return self._copy.look_up(operation, *args, **kwargs)
+        except (NotFound, Unavailable):
+            return self._database.look_up(operation, *args, **kwargs)
+
     def close(self) -> None:
         self._copy.close()

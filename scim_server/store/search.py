@@ -22,7 +22,7 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
-    literal,
+    null,
     or_,
     select,
 )
@@ -36,10 +36,11 @@ from scim_server.store.filter_sql import Condition
 from scim_server.store.groups import SELECT_GROUPS, GroupRecord
 from scim_server.store.prepared import Prepared
 from scim_server.store.tables import assignments, groups, organizations, users
+from scim_server.store.text_functions import sorted_by
 from scim_server.store.transaction import Transaction
-from scim_server.store.users import SELECT_USERS, UserRecord, is_behind, users_with_seats
+from scim_server.store.users import ShownUser, is_behind, select_shown_users, users_with_seats
 
-Record = UserRecord | GroupRecord
+Record = ShownUser | GroupRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +60,11 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One page, ``keys`` being what its records are ordered by. ``total`` is the number of all that match."""
+    """One page, ``keys`` being what its records are sorted by. ``total`` is the number of all that match."""
 
-    records: list[Record]
-    keys: list[Any]
+    records: Sequence[Record]
+    keys: Sequence[Any]
     total: int
-
-    def places(self) -> list[Place]:
-        """Return where each record stands in the order."""
-        return [Place(record.id, key) for record, key in zip(self.records, self.keys, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +83,8 @@ class _Shape:
 
 @dataclass(frozen=True, slots=True)
 class _Statements:
+    """``page`` has the fields of a record, and the sort key behind them where there is one."""
+
     page: Prepared
     count: Prepared
     condition: Condition | None
@@ -101,19 +100,24 @@ def find(
     offset: int,
     limit: int,
     base_url: str,
+    with_groups: bool,
 ) -> Found:
-    """Return ``limit`` resources behind the first ``offset`` (RFC 7644 §3.4.2.4)."""
+    """Return ``limit`` resources behind the first ``offset`` (RFC 7644 §3.4.2.4).
+
+    ``with_groups``: of users, what groups they are in is wanted too.
+    """
     shape, values = _shape_of(expression)
-    statements = _statements(resource_type, shape, order, seeks=None, skips=offset > 0)
+    statements = _statements(
+        resource_type, shape, order, seeks=None, skips=offset > 0, with_groups=with_groups
+    )
     parameters = _parameters(organization_id, base_url, statements, values)
-    rows = _rows(tx, statements.page, {**parameters, "limit": limit, "offset": offset}) if limit else []
-    if rows and len(rows) < limit:
+    page = {**parameters, "limit": limit, "offset": offset}
+    rows = tx.execute(statements.page, page).all() if limit else []
+    if (rows or not offset) and len(rows) < limit:
         total = offset + len(rows)
-    elif not rows and not offset and limit:
-        total = 0
     else:
         total = tx.execute(statements.count, parameters).scalar_one()
-    return _found(resource_type, rows, total)
+    return _found(resource_type, rows, total, order)
 
 
 def find_behind(
@@ -126,30 +130,30 @@ def find_behind(
     behind: Place | None,
     limit: int,
     base_url: str,
+    with_groups: bool,
 ) -> Found:
     """Return ``limit`` resources behind a place; the cost is the same at any depth (RFC 9865)."""
     shape, values = _shape_of(expression)
     seeks = None if behind is None else "null" if behind.key is None else "key"
-    statements = _statements(resource_type, shape, order, seeks=seeks, skips=False)
+    statements = _statements(resource_type, shape, order, seeks=seeks, skips=False, with_groups=with_groups)
     parameters = _parameters(organization_id, base_url, statements, values)
     place = {} if behind is None else {"behind_id": behind.id, "behind_key": behind.key}
-    rows = _rows(tx, statements.page, {**parameters, **place, "limit": limit, "offset": 0})
-    total = tx.execute(statements.count, parameters).scalar_one()
-    return _found(resource_type, rows, total)
+    page = {**parameters, **place, "limit": limit}
+    rows = tx.execute(statements.page, page).all()
+    is_all = behind is None and len(rows) < limit
+    total = len(rows) if is_all else tx.execute(statements.count, parameters).scalar_one()
+    return _found(resource_type, rows, total, order)
 
 
-def _rows(tx: Transaction, statement: Prepared, parameters: dict[str, Any]) -> Sequence[Any]:
-    rows: Sequence[Any] = tx.execute(statement, parameters).all()
-    return rows
+def _found(resource_type: ResourceType, rows: Sequence[Any], total: int, order: Order | None) -> Found:
+    if order is None:
+        return Found(rows, [None] * len(rows), total)
+    make = _record_of(resource_type)._make
+    return Found([make(row[:-1]) for row in rows], [row[-1] for row in rows], total)
 
 
-def _found(resource_type: ResourceType, rows: Sequence[Any], total: int) -> Found:
-    record: type[Record] = UserRecord if resource_type.name == "User" else GroupRecord
-    return Found(
-        records=[record._make(row[:-1]) for row in rows],
-        keys=[row[-1] for row in rows],
-        total=total,
-    )
+def _record_of(resource_type: ResourceType) -> type[Record]:
+    return ShownUser if resource_type.name == "User" else GroupRecord
 
 
 def _shape_of(expression: Expression | None) -> tuple[_Shape | None, list[Any]]:
@@ -168,7 +172,13 @@ def _parameters(
 
 @lru_cache(maxsize=512)
 def _statements(
-    resource_type: ResourceType, shape: _Shape | None, order: Order | None, *, seeks: str | None, skips: bool
+    resource_type: ResourceType,
+    shape: _Shape | None,
+    order: Order | None,
+    *,
+    seeks: str | None,
+    skips: bool,
+    with_groups: bool,
 ) -> _Statements:
     """Build the statements of a query. ``skips``: the page does not begin with the first that matches."""
     is_user = resource_type.name == "User"
@@ -177,24 +187,32 @@ def _statements(
     where = [table.c.organization_id == bindparam("organization_id")]
     if condition is not None:
         where.append(condition.clause)
-    key: ColumnElement[Any] = (
-        literal(None) if order is None else filter_sql.sort_key(resource_type, order.path)
-    )
-    whole = (SELECT_USERS if is_user else SELECT_GROUPS).add_columns(key.label("sort_key"))
-    page = whole.where(*where)
+    whole = select_shown_users(with_groups=with_groups) if is_user else SELECT_GROUPS
+    record: Any = _record_of(resource_type)
+    key: ColumnElement[Any] = null()
+    if order is not None:
+        key = filter_sql.sort_key(resource_type, order.path)
+        whole, record = whole.add_columns(key.label("sort_key")), tuple
+    matching = list(where)
     if seeks is not None:
-        page = page.where(_behind(table, key, order, seeks))
-    ordering = _ordering(table.c.id, key, order)
-    page = page.order_by(*ordering).limit(bindparam("limit")).offset(bindparam("offset"))
-    if skips:  # of those before the page, no more is read than what they are ordered by
-        seen = _source(table, [*where, key])
-        chosen = select(table.c.id).select_from(seen).where(*where).order_by(*ordering)
-        chosen = chosen.limit(bindparam("limit")).offset(bindparam("offset"))
+        matching.append(_behind(_source(table, [*where, key]), table.c.id, key, order, seeks))
+    latest = shape is not None and filter_sql.asks_for_latest(shape.expression)
+    ordering = _ordering(sorted_by(table.c.id) if latest else table.c.id, key, order)
+    ids = select(table.c.id).select_from(_source(table, [*where, key])).where(*matching).order_by(*ordering)
+    if skips:
+        ids = ids.offset(bindparam("offset"))
+    if latest or order is not None:  # all that match are sorted, and no more of them is read than that takes
+        chosen = ids.limit(bindparam("limit"))
         page = whole.where(where[0], table.c.id.in_(chosen)).order_by(*ordering)
-    return _Statements(Prepared(page), Prepared(_total(table, where, condition)), condition)
+    else:
+        if skips:
+            matching.append(table.c.id >= ids.limit(1).scalar_subquery())
+        page = whole.where(*matching).order_by(*ordering).limit(bindparam("limit"))
+    count = _count(table, where, condition)
+    return _Statements(Prepared(page, record), Prepared(count), condition)
 
 
-def _total(table: Table, where: Sequence[ColumnElement[bool]], condition: Condition | None) -> Select[Any]:
+def _count(table: Table, where: Sequence[ColumnElement[bool]], condition: Condition | None) -> Select[Any]:
     """Return the statement that says how many match; of all that there are, the organization keeps count."""
     if condition is None:
         count = organizations.c.user_count if table is users else organizations.c.group_count
@@ -221,10 +239,12 @@ def _ordering(
     return [absent, key, id_]
 
 
-def _behind(table: Table, key: ColumnElement[Any], order: Order | None, seeks: str) -> ColumnElement[bool]:
+def _behind(
+    source: FromClause, id_: ColumnElement[Any], key: ColumnElement[Any], order: Order | None, seeks: str
+) -> ColumnElement[bool]:
     """Return the condition that a resource comes after the place that is bound."""
     place: ColumnElement[Any] = bindparam("behind_id")
-    later = is_behind(place) if table is users else table.c.id > place
+    later = is_behind(place) if source is users_with_seats else id_ > place
     if order is None:
         return later
     bound = bindparam("behind_key", type_=key.type)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import orjson
 from sqlalchemy import bindparam, func, insert, select, tuple_, update
 
-from scim_server.store.arrays import among
+from scim_server.store.arrays import WORTH_A_STATEMENT, among, in_chunks
 from scim_server.store.prepared import Prepared
 from scim_server.store.tables import (
     Instant,
@@ -25,6 +27,7 @@ from scim_server.store.tables import (
     users,
 )
 from scim_server.store.transaction import Transaction
+from scim_server.store.users import lock_seats
 from seat_policy import (
     GroupMapping,
     Member,
@@ -39,6 +42,7 @@ from seat_policy import (
 )
 
 _QUEUE_PAGE = 64
+_member_id = attrgetter("member_id")
 _CLASS_OF_SOURCE = {Source.OVERRIDE: 0, Source.MAPPING: 1}
 
 
@@ -241,14 +245,13 @@ _PLACE_OF = Prepared(
 _COUNT_AHEAD = Prepared(select(func.count()).select_from(assignments).where(_is_waiting, _ahead))
 
 _INSERT = Prepared(insert(assignments))
-_SAVE = Prepared(
+_save = (
     update(assignments)
-    .where(
-        assignments.c.organization_id == bindparam("in_organization"),
-        assignments.c.member_id == bindparam("of_member"),
-    )
+    .where(assignments.c.organization_id == bindparam("in_organization"))
     .values(version=assignments.c.version + 1)
 )
+_SAVE = Prepared(_save.where(assignments.c.member_id == bindparam("of_member")))
+_SAVE_ALIKE = Prepared(_save.where(among(assignments.c.member_id, "ids")))
 
 
 def rules(tx: Transaction, organization_id: str) -> Rules:
@@ -275,13 +278,28 @@ def members(
     tx: Transaction, organization_id: str, ids: Sequence[str], *, with_mappings: bool
 ) -> list[Member]:
     """Return what the policy must know of some members, in the order in which they were created."""
-    parameters = {"organization_id": organization_id, "ids": ids}
-    mappings: dict[str, list[GroupMapping]] = {}
-    if with_mappings:
-        for member_id, group_id, tier, priority, role in tx.execute(_MAPPINGS_OF, parameters):
-            mapping = GroupMapping(group_id, tier, priority, Role(role) if role else None)
-            mappings.setdefault(member_id, []).append(mapping)
-    return [_member_of(row, tuple(mappings.get(row.id, ()))) for row in tx.execute(_MEMBERS, parameters)]
+    found = []
+    for chunk in in_chunks(sorted(set(ids))):
+        parameters = {"organization_id": organization_id, "ids": chunk}
+        mappings = _mappings_of(tx, parameters) if with_mappings else {}
+        found += [_member_of(row, mappings.get(row.id, ())) for row in tx.execute(_MEMBERS, parameters)]
+    return found
+
+
+def _mappings_of(tx: Transaction, parameters: Mapping[str, Any]) -> dict[str, tuple[GroupMapping, ...]]:
+    """Return the mappings of each of some members; who has none is absent."""
+    found: dict[str, tuple[GroupMapping, ...]] = {}
+    for member_id, *mapping in tx.execute(_MAPPINGS_OF, parameters):
+        found[member_id] = _with_mapping(found.get(member_id, ()), *mapping)
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _with_mapping(
+    others: tuple[GroupMapping, ...], group_id: str, tier: str, priority: int | None, role: str | None
+) -> tuple[GroupMapping, ...]:
+    """Return the mappings of a member with one more; members of the same groups share them."""
+    return (*others, GroupMapping(group_id, tier, priority, Role(role) if role else None))
 
 
 def all_member_ids(tx: Transaction, organization_id: str) -> list[str]:
@@ -335,16 +353,9 @@ def save(
     allocated_delta: Mapping[str, int] | None = None,
 ) -> None:
     """Store what the policy decided; the CHECK on the pools is the last judge."""
-    rows = [
-        {
-            "in_organization": organization_id,
-            "of_member": change.member_id,
-            **_columns(change.after, at),
-        }
-        for change in sorted(changes, key=lambda change: change.member_id)  # as ``users.touch`` takes them
-    ]
-    if rows:
-        tx.execute(_SAVE, rows)
+    in_order = sorted(changes, key=_member_id)  # as ``users.touch`` takes them
+    for chunk in in_chunks(in_order):
+        _save_seats(tx, organization_id, chunk, at)
     bought = allocated_delta or {}
     moved = [
         {
@@ -358,8 +369,26 @@ def save(
     ]
     if moved:
         tx.execute(_MOVE, moved)
-    elif rows:
+    elif in_order:
         touch_organization(tx, organization_id)
+
+
+def _save_seats(tx: Transaction, organization_id: str, changes: Sequence[SeatChange], at: datetime) -> None:
+    """Store the seats of some members; where many get the same seat, they are one statement."""
+    alike: dict[Seat, list[str]] = {}
+    for change in changes:
+        alike.setdefault(change.after, []).append(change.member_id)
+    if any(len(ids) >= WORTH_A_STATEMENT for ids in alike.values()):  # which come in any order
+        lock_seats(tx, organization_id, [change.member_id for change in changes])
+    rows = []
+    for seat, ids in alike.items():
+        columns = {"in_organization": organization_id, **_columns(seat, at)}
+        if len(ids) >= WORTH_A_STATEMENT:
+            tx.execute(_SAVE_ALIKE, {**columns, "ids": ids})
+        else:
+            rows += [{**columns, "of_member": member_id} for member_id in ids]
+    if rows:
+        tx.execute(_SAVE, rows)
 
 
 def newest_holders(tx: Transaction, organization_id: str, tier: str, limit: int) -> list[str]:
@@ -448,20 +477,27 @@ def _member_of(row: Any, mappings: tuple[GroupMapping, ...]) -> Member:
         id=row.id,
         created_at=row.created_at,
         status=status_of(active=row.active, invited=row.invited),
-        role=Role(row.role),
-        seat=Seat(
-            row.tier,
-            Source(row.source or Source.NONE),
-            row.desired,
-            row.waiting_since,
-            released=row.status == SeatStatus.RELEASED,
-        ),
+        role=_ROLES[row.role],
+        seat=_seat_of(row.tier, row.source, row.desired, row.waiting_since, row.status),
         override=row.override_tier,
         mappings=mappings,
         named_tier=row.named_tier,
-        joined_by=Source(row.joined_by),
-        own_role=Role(row.own_role),
+        joined_by=_SOURCES[row.joined_by],
+        own_role=_ROLES[row.own_role],
     )
+
+
+_ROLES = {role.value: role for role in Role}
+_SOURCES = {source.value: source for source in Source}
+
+
+@lru_cache(maxsize=1024)
+def _seat_of(
+    tier: str | None, source: str | None, desired: str | None, since: datetime | None, status: str | None
+) -> Seat:
+    """Return the seat that columns say; members with the same share it, so that many of them take little memory."""
+    released = status == SeatStatus.RELEASED
+    return Seat(tier, _SOURCES[source or Source.NONE], desired, since, released=released)
 
 
 def status_of(*, active: bool, invited: bool) -> Status:

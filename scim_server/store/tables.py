@@ -162,9 +162,6 @@ users = Table(
     Column("created_at", Instant, nullable=False),
     Column("modified_at", Instant, nullable=False),
     PrimaryKeyConstraint("organization_id", "id", name="pk_users"),
-    ForeignKeyConstraint(
-        ["organization_id"], ["organizations.id"], name="fk_users_organization", ondelete="CASCADE"
-    ),
     UniqueConstraint("organization_id", "user_name_key", name="uq_users_user_name"),
     # The id in an index keeps the order of a list, for which SQLite would rather read everybody.
     Index("ix_users_external_id", "organization_id", "external_id", "id"),
@@ -201,9 +198,6 @@ groups = Table(
     Column("created_at", Instant, nullable=False),
     Column("modified_at", Instant, nullable=False),
     PrimaryKeyConstraint("organization_id", "id", name="pk_groups"),
-    ForeignKeyConstraint(
-        ["organization_id"], ["organizations.id"], name="fk_groups_organization", ondelete="CASCADE"
-    ),
     UniqueConstraint("organization_id", "unique_name_key", name="uq_groups_unique_name"),
     Index("ix_groups_display_name", "organization_id", "display_name_key", "id"),
     Index("ix_groups_external_id", "organization_id", "external_id", "id"),
@@ -218,12 +212,6 @@ memberships = Table(
     Column("member_id", KeyText, nullable=False),
     Column("member_type", Text, nullable=False),
     PrimaryKeyConstraint("organization_id", "group_id", "member_id", name="pk_memberships"),
-    ForeignKeyConstraint(
-        ["organization_id", "group_id"],
-        ["groups.organization_id", "groups.id"],
-        name="fk_memberships_group",
-        ondelete="CASCADE",
-    ),
     Index("ix_memberships_member", "organization_id", "member_id", "group_id"),
     sqlite_with_rowid=False,
 )
@@ -271,12 +259,6 @@ assignments = Table(
     Column("version", BigInteger, nullable=False),
     Column("changed_at", Instant, nullable=False),
     PrimaryKeyConstraint("organization_id", "member_id", name="pk_assignments"),
-    ForeignKeyConstraint(
-        ["organization_id", "member_id"],
-        ["users.organization_id", "users.id"],
-        name="fk_assignments_user",
-        ondelete="CASCADE",
-    ),
     Index("ix_assignments_tier", "organization_id", "tier", "member_id"),
     Index(
         "ix_assignments_waiting",
@@ -445,9 +427,6 @@ events = Table(
     Column("request_id", Text, nullable=False),
     Column("data", Text, nullable=False),
     PrimaryKeyConstraint("organization_id", "id", name="pk_events"),
-    ForeignKeyConstraint(
-        ["organization_id"], ["organizations.id"], name="fk_events_organization", ondelete="CASCADE"
-    ),
     Index("ix_events_kind", "organization_id", "kind", "id"),
     Index("ix_events_subject", "organization_id", "subject_id", "id"),
     sqlite_with_rowid=False,

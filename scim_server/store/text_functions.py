@@ -117,3 +117,22 @@ def _by_code_point(element: by_code_point, compiler: Any, **kw: Any) -> str:
 def _by_code_point_postgresql(element: by_code_point, compiler: Any, **kw: Any) -> str:
     [text] = (compiler.process(clause, **kw) for clause in element.clauses)
     return f'(({text})::text COLLATE "C")'
+
+
+class sorted_by(FunctionElement[str]):
+    """A text to order rows by once they are found, for which no index in this order is walked instead."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(sorted_by)
+def _sorted_by(element: sorted_by, compiler: Any, **kw: Any) -> str:
+    [text] = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"+{text}"
+
+
+@compiles(sorted_by, "postgresql")
+def _sorted_by_postgresql(element: sorted_by, compiler: Any, **kw: Any) -> str:
+    [text] = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({text} || '')"

@@ -8,15 +8,27 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, and_, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    null,
+    select,
+    type_coerce,
+    update,
+)
 
 from scim_server.errors import NotFound, NotUnique
 from scim_server.scim.attributes import ResourceType
 from scim_server.scim.values import Json, fold
 from scim_server.store import attribute_values, indexing
-from scim_server.store.arrays import among, pairs_text
+from scim_server.store.arrays import among, in_chunks, pairs_text
 from scim_server.store.prepared import Prepared
-from scim_server.store.tables import Instant, assignments, groups, memberships, users
+from scim_server.store.tables import Instant, assignments, groups, memberships, microseconds_of, users
 from scim_server.store.transaction import Transaction
 
 
@@ -46,6 +58,27 @@ class UserRecord(NamedTuple):
         """Return the document, decoded."""
         document: Json = orjson.loads(self.document)
         return document
+
+
+class ShownUser(NamedTuple):
+    """What a client is shown of a user, as the database has it: instants are microseconds since 1970.
+
+    ``groups`` is JSON text, the pairs of id and display name of their direct groups, in any order.
+    """
+
+    id: str
+    document: str
+    created_at: int
+    modified_at: int
+    version: int
+    active: bool
+    invited: bool
+    tier: str | None
+    source: str
+    seat_status: str
+    desired: str | None
+    waiting_since: int | None
+    groups: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +119,52 @@ _user = (
     assignments.c.desired,
     assignments.c.waiting_since,
 )
-users_with_seats = users.join(
+# Everybody has a seat row. That it is joined from the left keeps PostgreSQL from reading the seats of all the
+# organization before it looks who is asked for; where a filter asks about seats, it knows that it may.
+users_with_seats = users.outerjoin(
     assignments,
     (assignments.c.organization_id == users.c.organization_id) & (assignments.c.member_id == users.c.id),
 )
 SELECT_USERS = select(*_user).select_from(users_with_seats)
+_memberships_with_groups = memberships.join(
+    groups,
+    (groups.c.organization_id == memberships.c.organization_id) & (groups.c.id == memberships.c.group_id),
+)
+_groups_of_one = (
+    select(pairs_text(groups.c.id, groups.c.display_name))
+    .select_from(_memberships_with_groups)
+    .where(
+        memberships.c.organization_id == bindparam("organization_id"), memberships.c.member_id == users.c.id
+    )
+    .scalar_subquery()
+)
+
+
+def select_shown_users(*, with_groups: bool) -> Select[Any]:
+    """Return the statement of ShownUser's fields, in their order; nothing is made of what the database says."""
+    return select(
+        users.c.id,
+        users.c.document,
+        _as_it_is(users.c.created_at),
+        _as_it_is(users.c.modified_at),
+        (users.c.version + assignments.c.version).label("version"),
+        _as_it_is(users.c.active),
+        _as_it_is(users.c.invited),
+        assignments.c.tier,
+        assignments.c.source,
+        assignments.c.status.label("seat_status"),
+        assignments.c.desired,
+        _as_it_is(assignments.c.waiting_since),
+        (_groups_of_one if with_groups else null()).label("groups"),
+    ).select_from(users_with_seats)
+
+
+def _as_it_is(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return type_coerce(column, BigInteger).label(column.key)
 
 
 def is_behind(user_id: Any) -> ColumnElement[bool]:
-    """Return the condition that a user comes after the one with an id.
+    """Return the condition that a user comes after the one with an id, for lists that may be found by their seats.
 
     It is said of the seat too, or PostgreSQL would read the seats of all who come before.
     """
@@ -136,7 +206,11 @@ _SET_PASSWORD = Prepared(update(users).where(_this_user).values(password_hash=bi
 _SET_OWN_ROLE = Prepared(
     update(users).where(_this_user).values(own_role=bindparam("given"), role=bindparam("counts"))
 )
-_SET_ROLES = Prepared(update(users).where(_this_user).values(role=bindparam("counts")))
+_SET_ROLES = Prepared(
+    update(users)
+    .where(users.c.organization_id == bindparam("in_organization"), among(users.c.id, "ids"))
+    .values(role=bindparam("counts"))
+)
 _ACCEPT = Prepared(
     update(users)
     .where(_this_user)
@@ -162,10 +236,6 @@ _DELETE_SEAT = Prepared(
         assignments.c.member_id == bindparam("id"),
     )
 )
-_memberships_with_groups = memberships.join(
-    groups,
-    (groups.c.organization_id == memberships.c.organization_id) & (groups.c.id == memberships.c.group_id),
-)
 _GROUPS_OF = Prepared(
     select(memberships.c.member_id, groups.c.id, groups.c.display_name)
     .select_from(_memberships_with_groups)
@@ -174,15 +244,7 @@ _GROUPS_OF = Prepared(
     )
     .order_by(memberships.c.member_id, groups.c.id)
 )
-_groups_of_one = (
-    select(pairs_text(groups.c.id, groups.c.display_name))
-    .select_from(_memberships_with_groups)
-    .where(
-        memberships.c.organization_id == bindparam("organization_id"), memberships.c.member_id == users.c.id
-    )
-    .scalar_subquery()
-)
-_GET_WITH_GROUPS = Prepared(SELECT_USERS.add_columns(_groups_of_one.label("groups")).where(_this))
+_GET_SHOWN = Prepared(select_shown_users(with_groups=True).where(_this), ShownUser)
 _LOCK_SEATS = Prepared(
     select(assignments.c.member_id)
     .where(
@@ -275,11 +337,12 @@ def set_own_role(tx: Transaction, organization_id: str, user_id: str, own_role: 
 
 def set_roles(tx: Transaction, organization_id: str, roles: Mapping[str, str]) -> None:
     """Store the roles that count now, by user id."""
-    rows = [
-        {"in_organization": organization_id, "user_id": user_id, "counts": role}
-        for user_id, role in sorted(roles.items())
-    ]
-    tx.execute(_SET_ROLES, rows)
+    ids_by_role: dict[str, list[str]] = {}
+    for user_id in sorted(roles):
+        ids_by_role.setdefault(roles[user_id], []).append(user_id)
+    for role, ids in ids_by_role.items():
+        for chunk in in_chunks(ids):
+            tx.execute(_SET_ROLES, {"in_organization": organization_id, "ids": chunk, "counts": role})
 
 
 def accept_invitation(tx: Transaction, organization_id: str, user_id: str) -> None:
@@ -319,15 +382,33 @@ def get(tx: Transaction, organization_id: str, user_id: str) -> UserRecord:
     return found
 
 
-def get_with_groups(
-    tx: Transaction, organization_id: str, user_id: str
-) -> tuple[UserRecord, Sequence[GroupReference]]:
-    """Return a user and their direct groups, in one look. Raises NotFound."""
-    row = tx.execute(_GET_WITH_GROUPS, {"organization_id": organization_id, "id": user_id}).one_or_none()
-    if row is None:
+def get_shown(tx: Transaction, organization_id: str, user_id: str) -> ShownUser:
+    """Return a user as they are shown, with their groups, in one look. Raises NotFound."""
+    found: ShownUser | None = tx.execute(
+        _GET_SHOWN, {"organization_id": organization_id, "id": user_id}
+    ).one_or_none()
+    if found is None:
         raise not_found(user_id)
-    pairs = orjson.loads(row[-1]) if row[-1] else ()
-    return UserRecord._make(row[:-1]), [GroupReference(*pair) for pair in sorted(pairs)]
+    return found
+
+
+def as_shown(record: UserRecord, groups: Sequence[GroupReference]) -> ShownUser:
+    """Return what ``get_shown`` would of a user who has been read, or written, already."""
+    return ShownUser(
+        id=record.id,
+        document=record.document,
+        created_at=microseconds_of(record.created_at),
+        modified_at=microseconds_of(record.modified_at),
+        version=record.version,
+        active=record.active,
+        invited=record.invited,
+        tier=record.tier,
+        source=record.source,
+        seat_status=record.seat_status,
+        desired=record.desired,
+        waiting_since=None if record.waiting_since is None else microseconds_of(record.waiting_since),
+        groups=orjson.dumps([(group.id, group.display) for group in groups]).decode() if groups else None,
+    )
 
 
 def find_by_name(tx: Transaction, organization_id: str, user_name: str) -> UserRecord | None:
@@ -393,11 +474,16 @@ def touch(tx: Transaction, organization_id: str, user_ids: Sequence[str]) -> Non
     Their rows are the last that a transaction takes, in the order of their ids: whoever has some of
     them waits for nothing else.
     """
-    ids = sorted(user_ids)
-    if len(ids) > 1 and tx.dialect.name != "sqlite":
-        tx.execute(_LOCK_SEATS, {"organization_id": organization_id, "ids": ids})
-    if ids:
+    for ids in in_chunks(sorted(user_ids)):
+        if len(ids) > 1:
+            lock_seats(tx, organization_id, ids)
         tx.execute(_TOUCH_SEATS, {"in_organization": organization_id, "ids": ids})
+
+
+def lock_seats(tx: Transaction, organization_id: str, user_ids: Sequence[str]) -> None:
+    """Hold the seats of some users, in the order of their ids."""
+    if tx.dialect.name != "sqlite":  # which has one writer anyway
+        tx.execute(_LOCK_SEATS, {"organization_id": organization_id, "ids": user_ids})
 
 
 def not_found(user_id: str) -> NotFound:

@@ -43,15 +43,15 @@ class Reader(Protocol):
 
     def read(self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R: ...
 
+    def look_up(
+        self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+
 
 class Transactions(Reader, Protocol):
     """What views need of the database; ``store.database.Database`` is one."""
 
     def run(self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R: ...
-
-    def look_up(
-        self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs
-    ) -> R: ...
 
     def ping(self) -> None: ...
 
@@ -104,6 +104,11 @@ def perform(operation: Callable[Concatenate[Any, Call, P], R], *args: P.args, **
 def look(operation: Callable[Concatenate[Any, Call, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run an operation that only reads, and whose answer decides about nothing."""
     return services().reader.read(operation, this_call(), *args, **kwargs)
+
+
+def look_up(operation: Callable[Concatenate[Any, Call, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Do what ``look`` does for an operation that need not see everything at one moment."""
+    return services().reader.look_up(operation, this_call(), *args, **kwargs)
 
 
 # -- requests

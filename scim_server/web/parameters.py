@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from flask import request
-from werkzeug.datastructures import MultiDict
 
 from scim_server.errors import InvalidCount, InvalidValue
 from scim_server.operations.queries import Query
@@ -35,22 +34,20 @@ def parameters() -> Mapping[str, str]:
         return {}
     found: Mapping[str, str] | None = environ.get(_PARSED)
     if found is None:
-        found = environ[_PARSED] = _by_name(request.args)
+        found = environ[_PARSED] = parameters_in(request.query_string.decode())
     return found
 
 
 def parameters_in(query: str) -> Mapping[str, str]:
-    """Return the parameters of an address that stands in a request, as bulk operations have it."""
-    return _by_name(MultiDict(parse_qsl(query, keep_blank_values=True)))
-
-
-def _by_name(given: MultiDict[str, str]) -> Mapping[str, str]:
-    """Return parameters by lower-case name.
+    """Return the parameters of an address by lower-case name.
 
     Names are compared without case, ``+`` stands for a blank, and of a repeated name the
-    values are joined by commas, which is how lists are written.
+    values are joined by commas, which is how lists are written. What is no UTF-8 stays encoded.
     """
-    return {name.lower(): ",".join(values) for name, values in given.lists()}
+    given: dict[str, list[str]] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True, errors="werkzeug.url_quote"):
+        given.setdefault(name, []).append(value)
+    return {name.lower(): ",".join(values) for name, values in given.items()}
 
 
 def projection_of(resource_type: ResourceType, given: Mapping[str, str] | None = None) -> Projection:

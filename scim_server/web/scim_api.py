@@ -19,7 +19,7 @@ from scim_server.web.http import (
     if_match,
     if_none_match,
     json_body,
-    look,
+    look_up,
     message_body,
     no_content,
     perform,
@@ -69,7 +69,7 @@ class Endpoint:
     def read(self, resource_id: str) -> Response:
         type_ = self.resource_type(this_call())
         return unless_known(
-            look(queries.get, type_, resource_id, projection_of(type_), if_match(), if_none_match())
+            look_up(queries.get, type_, resource_id, projection_of(type_), if_match(), if_none_match())
         )
 
     def replace(self, resource_id: str) -> Response:
@@ -168,7 +168,7 @@ def _all_types() -> tuple[ResourceType, ...]:
 def _search(query: Query) -> Response:
     promised = capabilities(services().config)
     limits = Limits(promised.default_page, promised.max_results, promised.cursor_seconds)
-    return scim_response(look(queries.search, query, limits))
+    return scim_response(look_up(queries.search, query, limits))
 
 
 def _posted_query(resource_types: tuple[ResourceType, ...]) -> Query:

@@ -10,6 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
+
+from scim_server.store.database import Database
+from scim_server.store.transaction import Transaction
 
 PEOPLE = [f"p{number}" for number in range(24)]
 ROUNDS = 40
@@ -57,6 +61,19 @@ class Party:
         group = dice.choice(list(self.groups.values()))
         self.ask(http, self.acme.scim, "PATCH", f"/scim/v2/Groups/{group}", json={"Operations": operations})
 
+    def come_and_go(self, http: httpx.Client, dice: random.Random) -> None:
+        """Found a group, which whoever is added to may leave or be removed from meanwhile, and dissolve it."""
+        body = {"displayName": "passing", "members": [{"value": self.one(dice)}]}
+        made = self.ask(http, self.acme.scim, "POST", "/scim/v2/Groups", json=body)
+        if made.status_code == 201:
+            group = made.json()["id"]
+            operation = {"op": "add", "path": "members", "value": [{"value": self.one(dice)}]}
+            self.ask(
+                http, self.acme.scim, "PATCH", f"/scim/v2/Groups/{group}", json={"Operations": [operation]}
+            )
+            if dice.random() < 0.8:
+                self.ask(http, self.acme.scim, "DELETE", f"/scim/v2/Groups/{group}")
+
     def log_in(self, http: httpx.Client, dice: random.Random) -> None:
         body = {"userName": dice.choice(PEOPLE), "groups": dice.sample(list(self.groups), dice.randint(0, 2))}
         answer = self.ask(http, self.acme.jit, "POST", "/jit/v1/login", json=body).json()
@@ -95,7 +112,7 @@ class Party:
         dice = random.Random(seed)
         doings: list[Callable[..., None]] = [
             self.push, self.push, self.push, self.deactivate, self.remove, self.move, self.move,
-            self.log_in, self.log_in, self.override, self.swap, self.buy, self.upgrade,
+            self.come_and_go, self.log_in, self.log_in, self.override, self.swap, self.buy, self.upgrade,
         ]  # fmt: skip
         with httpx.Client(trust_env=False, timeout=60) as http:
             for _ in range(ROUNDS):
@@ -178,6 +195,36 @@ def test_whatever_happens_at_once_no_seat_invoice_or_event_is_lost(live_server):
         m["id"]: m["seat"]["tier"] for m in members if m["seat"]["tier"] != "unassigned"
     }
     assert party.statuses[201] > 20
+    assert dangling(live_server.environment["SCIM_DATABASE_URL"]) == {}
+
+
+def dangling(database_url: str) -> dict[str, int]:
+    """Count the rows that refer to something that is not there, which no foreign key would have refused."""
+    belongs = {
+        ("users", "organization_id"): ("organizations", "id"),
+        ("groups", "organization_id"): ("organizations", "id"),
+        ("events", "organization_id"): ("organizations", "id"),
+        ("users", "id"): ("assignments", "member_id"),
+        ("assignments", "member_id"): ("users", "id"),
+        ("memberships", "member_id"): ("users", "id"),
+        ("memberships", "group_id"): ("groups", "id"),
+        ("attribute_values", "resource_id"): ("users", "id"),
+    }
+    database = Database(database_url)
+
+    def count(tx: Transaction) -> dict[str, int]:
+        counts = {
+            f"{table}.{column}": tx.execute(
+                text(f"SELECT count(*) FROM {table} WHERE {column} NOT IN (SELECT {key} FROM {owner})")
+            ).scalar_one()
+            for (table, column), (owner, key) in belongs.items()
+        }
+        return {name: number for name, number in counts.items() if number}
+
+    try:
+        return database.read(count)
+    finally:
+        database.close()
 
 
 def bought(invoices: list[dict[str, Any]]) -> int:

@@ -189,11 +189,11 @@ def test_a_broken_constraint_is_not_tried_again(database):
 def test_foreign_keys_hold(database):
     """SQLite has to be told so on every connection."""
     statement = (
-        "INSERT INTO memberships (organization_id, group_id, member_id, member_type)"
-        " VALUES ('none', 'none', 'none', 'User')"
+        "INSERT INTO seat_pools (organization_id, tier, rank, features, month_price_minor, allocated, used, version)"
+        " VALUES ('none', 'premium', 1, '[]', 0, 1, 0, 0)"
     )
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, match=r"(?i)foreign key"):
         database.run(lambda tx: tx.execute(text(statement)))
 
 

@@ -59,6 +59,18 @@ ONE_OF_TWO = select(groups.c.id).where(groups.c.organization_id == bindparam("or
         pytest.param(select(exists().where(users.c.active)), id="an exists alone"),
         pytest.param(ONE_OF_TWO.union(select(users.c.id)), id="one part of a union"),
         pytest.param(text("SELECT 1 FROM users"), id="text"),
+        pytest.param(
+            insert(memberships).from_select(
+                ["organization_id", "member_id"], select(users.c.organization_id, users.c.id).where(HERE)
+            ),
+            id="an insert of what is selected, the organization too",
+        ),
+        pytest.param(
+            insert(memberships).from_select(
+                ["organization_id", "member_id"], select(bindparam("in_organization"), users.c.id)
+            ),
+            id="an insert of what is selected from everybody",
+        ),
     ],
 )
 def test_a_statement_that_names_no_organization_is_seen(statement):
@@ -80,6 +92,13 @@ def test_a_statement_that_names_no_organization_is_seen(statement):
             select(organizations.c.id).where(organizations.c.id == bindparam("id")), id="an organization"
         ),
         pytest.param(delete(users).where(HERE), id="a delete"),
+        pytest.param(
+            insert(memberships).from_select(
+                ["organization_id", "member_id"],
+                select(bindparam("in_organization"), users.c.id).where(HERE),
+            ),
+            id="an insert of what is selected",
+        ),
     ],
 )
 def test_a_statement_that_names_its_organization_passes(statement):

@@ -124,6 +124,7 @@ def test_a_database_that_is_away_is_no_empty_list(caller, monkeypatch):
     def away(*args, **kwargs):
         raise Unavailable("The database is not available at the moment; try again shortly.")
 
+    monkeypatch.setattr("scim_server.store.search.find", away)
     monkeypatch.setattr("scim_server.store.database.Database.read", away)
     response = scim.get("/Users")
 

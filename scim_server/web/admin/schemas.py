@@ -106,8 +106,18 @@ class ChangeSchema(Schema):
     rule = fields.String(required=True)
 
 
+class Changes(fields.List[Any]):
+    """Changes in the form in which they are shown: there may be 100,000, and nothing is left to do to them."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(fields.Nested(ChangeSchema), **more)
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return value
+
+
 class ChangesSchema(Schema):
-    changes = fields.List(fields.Nested(ChangeSchema), required=True)
+    changes = Changes(required=True)
 
 
 class SeatSchema(Schema):

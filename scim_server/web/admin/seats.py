@@ -11,7 +11,7 @@ from scim_server.operations import seats as operations
 from scim_server.operations.listing import Listing
 from scim_server.web.admin.blueprint import AdminBlueprint
 from scim_server.web.admin.schemas import (
-    ChangeSchema,
+    Changes,
     DryRunSchema,
     Instant,
     MemberSeatSchema,
@@ -125,7 +125,7 @@ def swap_seats(body: dict[str, Any]) -> dict[str, Any]:
 
 class ReprocessedSchema(Schema):
     dry_run = fields.Boolean(required=True)
-    changes = fields.List(fields.Nested(ChangeSchema), required=True)
+    changes = Changes(required=True)
 
 
 @seats.call("POST", "/seats/reprocess")
@@ -146,7 +146,7 @@ class HeldSchema(Schema):
     actor = fields.String(required=True)
     request_id = fields.String(required=True)
     seats_taken = fields.Integer(required=True)
-    changes = fields.List(fields.Nested(ChangeSchema), required=True)
+    changes = Changes(required=True)
 
 
 class DecidedSchema(HeldSchema):

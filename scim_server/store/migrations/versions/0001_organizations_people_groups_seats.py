@@ -75,9 +75,6 @@ def upgrade() -> None:
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("request_id", sa.Text(), nullable=False),
         sa.Column("data", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["organization_id"], ["organizations.id"], name="fk_events_organization", ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("organization_id", "id", name="pk_events"),
         sqlite_with_rowid=False,
     )
@@ -104,9 +101,6 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("modified_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["organization_id"], ["organizations.id"], name="fk_groups_organization", ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("organization_id", "id", name="pk_groups"),
         sa.UniqueConstraint("organization_id", "unique_name_key", name="uq_groups_unique_name"),
     )
@@ -267,9 +261,6 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("modified_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["organization_id"], ["organizations.id"], name="fk_users_organization", ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("organization_id", "id", name="pk_users"),
         sa.UniqueConstraint("organization_id", "user_name_key", name="uq_users_user_name"),
     )
@@ -312,12 +303,6 @@ def upgrade() -> None:
         sa.Column("override_expires_at", sa.BigInteger(), nullable=True),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["organization_id", "member_id"],
-            ["users.organization_id", "users.id"],
-            name="fk_assignments_user",
-            ondelete="CASCADE",
-        ),
         sa.PrimaryKeyConstraint("organization_id", "member_id", name="pk_assignments"),
         sqlite_with_rowid=False,
     )
@@ -376,12 +361,6 @@ def upgrade() -> None:
         sa.Column("group_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("member_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("member_type", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["organization_id", "group_id"],
-            ["groups.organization_id", "groups.id"],
-            name="fk_memberships_group",
-            ondelete="CASCADE",
-        ),
         sa.PrimaryKeyConstraint("organization_id", "group_id", "member_id", name="pk_memberships"),
         sqlite_with_rowid=False,
     )

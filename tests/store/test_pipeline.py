@@ -1,0 +1,191 @@
+"""Statements whose answer nobody has looked at yet: what is kept of them, when they fail, and who waits for whom."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from scim_server.errors import NotUnique
+from scim_server.store.database import Database
+from scim_server.store.prepared import Prepared
+from scim_server.store.tables import attribute_values
+from scim_server.store.transaction import Transaction
+
+INSERT = Prepared(insert(attribute_values))
+COUNT_UP = Prepared(
+    update(attribute_values)
+    .where(attribute_values.c.organization_id == "acme", attribute_values.c.ordinal == bindparam("at"))
+    .values(value_key=attribute_values.c.value_key + bindparam("more"))
+)
+ROWS = Prepared(
+    select(attribute_values)
+    .where(attribute_values.c.organization_id == bindparam("organization_id"))
+    .order_by(attribute_values.c.ordinal)
+)
+
+
+def row(ordinal: int, **more: Any) -> dict[str, Any]:
+    empty = {"value_key": "", "type_key": None, "is_primary": False, "element": None}
+    key = {"organization_id": "acme", "resource_id": "ada", "attribute": "emails", "ordinal": ordinal}
+    return {**key, **empty, **more}
+
+
+def stored(tx: Transaction) -> list[dict[str, Any]]:
+    return list(tx.execute(ROWS, {"organization_id": "acme"}).mappings())
+
+
+def values(tx: Transaction) -> dict[int, str]:
+    return {one["ordinal"]: one["value_key"] for one in stored(tx)}
+
+
+@pytest.fixture(params=[True, False], ids=["prepared", "not-prepared"])
+def opened(request: pytest.FixtureRequest, database: Database) -> Iterator[Database]:
+    """The database as a server has it open: with prepared statements, or as behind PgBouncer without."""
+    url = database.engine.url.render_as_string(hide_password=False)
+    made = Database(url, pgbouncer=not request.param)
+    yield made
+    made.close()
+
+
+def test_what_nobody_looked_at_is_kept(opened):
+    opened.run(lambda tx: tx.execute(INSERT, row(1)) and None)
+
+    assert opened.read(values) == {1: ""}
+
+
+def test_statements_run_in_their_order(opened):
+    def work(tx: Transaction) -> tuple[dict[int, str], dict[int, str]]:
+        tx.execute(INSERT, row(1, value_key="a"))
+        before = tx.execute(ROWS, {"organization_id": "acme"})
+        tx.execute(COUNT_UP, {"at": 1, "more": "b"})
+        after = values(tx)
+        return {one.ordinal: one.value_key for one in before}, after
+
+    assert opened.run(work) == ({1: "a"}, {1: "ab"})
+
+
+def test_rows_are_counted(opened):
+    def work(tx: Transaction) -> list[int]:
+        tx.execute(INSERT, [row(1), row(2)])
+        return [tx.execute(COUNT_UP, {"at": at, "more": "b"}).rowcount for at in (1, 3)]
+
+    assert opened.run(work) == [1, 0]
+
+
+def test_any_value_goes_into_a_row_among_many(opened):
+    hard = ["", "NULL", '"', "\\", '\\"', "{}", "a,b", "ü", "\n", " a ", "'"]
+    rows = [row(at, value_key=text, is_primary=bool(at % 2)) for at, text in enumerate(hard)]
+    rows.append(row(99, value_key="x", element='{"a": "\\"b\\""}', type_key="work"))
+
+    opened.run(lambda tx: tx.execute(INSERT, rows))
+
+    assert opened.read(stored) == rows
+
+
+def test_more_rows_than_go_into_a_statement(opened):
+    opened.run(lambda tx: tx.execute(INSERT, [row(at, value_key=str(at)) for at in range(2345)]))
+
+    assert opened.read(values) == {at: str(at) for at in range(2345)}
+
+
+def test_more_statements_than_wait_for_an_answer(opened):
+    def work(tx: Transaction) -> None:
+        tx.execute(INSERT, row(1))
+        tx.execute(COUNT_UP, [{"at": 1, "more": str(number % 10)} for number in range(350)])
+
+    opened.run(work)
+
+    assert opened.read(values) == {1: "0123456789" * 35}
+
+
+def test_a_failure_that_nobody_looked_at_ends_the_transaction(opened):
+    def work(tx: Transaction) -> None:
+        tx.execute(INSERT, row(1))
+        tx.execute(INSERT, row(1))
+
+    with pytest.raises(IntegrityError):
+        opened.run(work)
+
+    assert opened.read(values) == {}
+    opened.run(lambda tx: tx.execute(INSERT, row(2)) and None)
+    assert opened.read(values) == {2: ""}
+
+
+def test_a_refusal_is_raised_where_a_constraint_breaks(opened):
+    def work(tx: Transaction) -> None:
+        tx.execute(INSERT, row(1))
+        tx.refuse_with(NotUnique("taken"), "pk_attribute_values")
+        tx.execute(INSERT, row(1))
+        values(tx)
+
+    with pytest.raises(NotUnique, match="taken"):
+        opened.run(work)
+
+
+def test_a_refusal_is_that_of_the_statement_that_was_refused(opened):
+    def work(tx: Transaction) -> None:
+        tx.execute(INSERT, row(1))
+        for said in ("first", "second"):
+            tx.refuse_with(NotUnique(said), "pk_attribute_values")
+            tx.execute(INSERT, row(1))
+
+    with pytest.raises(NotUnique, match="first"):
+        opened.run(work)
+
+
+def test_a_failure_in_a_savepoint_shows_there(opened):
+    def work(tx: Transaction) -> None:
+        tx.execute(INSERT, row(1))
+        with pytest.raises(IntegrityError), tx.savepoint():
+            tx.execute(INSERT, row(2))
+            tx.execute(INSERT, row(1))
+        tx.execute(INSERT, row(3))
+
+    opened.run(work)
+
+    assert opened.read(values) == {1: "", 3: ""}
+
+
+def test_a_statement_made_at_run_time_sees_what_went_before(opened):
+    def work(tx: Transaction) -> tuple[int, dict[int, str]]:
+        tx.execute(INSERT, row(1))
+        count = tx.execute(text("SELECT count(*) FROM attribute_values")).scalar_one()
+        tx.execute(INSERT, row(2))
+        return count, values(tx)
+
+    assert opened.run(work) == (1, {1: "", 2: ""})
+    assert opened.read(values) == {1: "", 2: ""}
+
+
+def test_a_thread_that_waits_for_a_row_lets_the_others_work(database):
+    """It waits for a lock that another thread of the process has: one that could not go on would keep it for ever."""
+    if database.is_sqlite:
+        pytest.skip("writers take turns before they begin")
+    database.run(lambda tx: tx.execute(INSERT, [row(1), row(2)]))
+    is_held, go_on = threading.Event(), threading.Event()
+
+    def hold(tx: Transaction) -> None:
+        assert tx.execute(COUNT_UP, {"at": 1, "more": "a"}).rowcount == 1
+        is_held.set()
+        assert go_on.wait(20)
+
+    def wait(tx: Transaction) -> None:
+        tx.execute(COUNT_UP, [{"at": 2, "more": "b"}, {"at": 1, "more": "b"}])
+
+    threads = [threading.Thread(target=database.run, args=(work,), daemon=True) for work in (hold, wait)]
+    threads[0].start()
+    assert is_held.wait(20)
+    threads[1].start()
+    threads[1].join(0.3)
+    assert threads[1].is_alive()
+    go_on.set()
+    for thread in threads:
+        thread.join(20)
+
+    assert not any(thread.is_alive() for thread in threads)
+    assert database.read(values) == {1: "ab", 2: "b"}
