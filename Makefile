@@ -6,18 +6,22 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench bench-peers clean
+.PHONY: help install compiled run test check format bench bench-peers clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-install: $(VENV)/.installed ## Make .venv with everything that serving needs
+install: compiled ## Make .venv with everything that serving needs
 
 $(VENV)/.installed: pyproject.toml
 	@test -x $(BIN)/python || { echo "Making $(VENV) …"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing scim-seats …"
 	@$(PIP) -e .
 	@touch $@
+
+# pip compiles what it copies, and an installation that is edited in place it does not.
+compiled: $(VENV)/.installed
+	@$(BIN)/python -m compileall -q scim_server seat_policy
 
 $(VENV)/.tested: $(VENV)/.installed
 	@echo "Installing what the tests need …"
@@ -46,10 +50,10 @@ format: $(VENV)/.developed ## Bring the code into its format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.tested ## Measure the speed on SQLite and PostgreSQL; OPTIONS=--quick for a short run
+bench: compiled $(VENV)/.tested ## Measure the speed on SQLite and PostgreSQL; OPTIONS=--quick for a short run
 	@$(BIN)/python -m benchmarks.bench $(OPTIONS)
 
-bench-peers: $(VENV)/.tested ## Measure other SCIM servers in the same run; they are installed in a cache
+bench-peers: compiled $(VENV)/.tested ## Measure other SCIM servers in the same run; they are installed in a cache
 	@$(BIN)/python -m benchmarks.peers $(OPTIONS)
 
 clean: ## Remove what can be made again; data under var/ stays

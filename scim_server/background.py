@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import random
 import threading
+from contextlib import suppress
 from dataclasses import asdict
 
 from flask import Flask
@@ -20,11 +22,16 @@ from scim_server.web.http import Services
 
 # By the driver of PostgreSQL at every connection, by the metrics, and by the C library.
 _STILL_READ = ("PG", "KRB5", "HOME", "PROMETHEUS_", "TZ", "LC_", "LANG", "TMPDIR")
+# Of glibc's malloc.h.
+_MMAP_THRESHOLD = -3
+_ARENA_MAX = -8
 
 
 def create_served_app() -> Flask:
     """Return the application of a worker process, with the thread that keeps its organizations up to date."""
     config = Config.from_environment()
+    if not any(name.startswith("MALLOC_") for name in os.environ):
+        _give_memory_back()
     _forget_the_environment()
     threading.Thread(target=_end_with, args=[os.getppid()], name="orphan", daemon=True).start()
     app = create_app(asdict(config))
@@ -33,6 +40,18 @@ def create_served_app() -> Flask:
     if services.config.due_seconds:
         threading.Thread(target=_keep_up, args=[services], name="due", daemon=True).start()
     return app
+
+
+def _give_memory_back() -> None:
+    """Have the C library return to the system what a large request needed.
+
+    By itself glibc keeps the more, the larger what it was once asked for, and that for every thread.
+    Other libraries have no such switches.
+    """
+    with suppress(AttributeError):
+        set_option = ctypes.CDLL(None).mallopt
+        set_option(_MMAP_THRESHOLD, 128 * 1024)  # where it begins, and from now on stays
+        set_option(_ARENA_MAX, 1)
 
 
 def look_for_cycles_less_often() -> None:

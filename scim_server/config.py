@@ -9,8 +9,6 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, validate
 from marshmallow import fields as marshmallow_fields
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 PREFIX = "SCIM_"
 
@@ -88,20 +86,28 @@ class Config:
 
 
 def _is_database(url: str) -> None:
-    try:
-        backend = make_url(url).get_backend_name()
-    except ArgumentError as error:
-        raise ValidationError(
-            "must be a URL such as sqlite:///file or postgresql://user@host/name."
-        ) from error
+    backend = _backend_of(url)
     if backend not in ("sqlite", "postgresql", "postgres"):
         raise ValidationError(f"{backend} is not supported; use sqlite or postgresql.")
 
 
 def _is_postgresql(url: str) -> None:
     _is_database(url)
-    if make_url(url).get_backend_name() == "sqlite":
+    if _backend_of(url) == "sqlite":
         raise ValidationError("must be a replica on PostgreSQL; SQLite has none.")
+
+
+def _backend_of(url: str) -> str:
+    # SQLAlchemy is half of what the command loads, and not needed to show its help.
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url).get_backend_name()
+    except ArgumentError as error:
+        raise ValidationError(
+            "must be a URL such as sqlite:///file or postgresql://user@host/name."
+        ) from error
 
 
 def _number(least: int, most: int) -> marshmallow_fields.Integer:

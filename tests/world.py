@@ -7,12 +7,20 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
+
+from scim_server.app import ADMIN
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 SEAT = "urn:scim-seats:params:scim:schemas:extension:seat:2.0:User"
+
+
+def routes(app: Flask) -> list[Rule]:
+    """Return all routes of the server, those of the Admin API included, which is an application of its own."""
+    return [*app.url_map.iter_rules(), *app.extensions[ADMIN]().url_map.iter_rules()]
 
 
 class Refused(AssertionError):

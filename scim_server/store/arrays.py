@@ -15,8 +15,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import Dialect, Text, TypeDecorator, bindparam, column
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ARRAY, Dialect, Text, TypeDecorator, bindparam, column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement

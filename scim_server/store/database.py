@@ -19,8 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from scim_server.errors import Unavailable
 from scim_server.store.connections import Connections
-from scim_server.store.postgresql import PostgresqlSession
-from scim_server.store.sessions import SqliteSession
+from scim_server.store.sessions import Session, SqliteSession
 from scim_server.store.transaction import Transaction
 
 P = ParamSpec("P")
@@ -62,7 +61,7 @@ class Database:
         self._connections = Connections(
             self.engine,
             pool_size,
-            SqliteSession if self.is_sqlite else partial(PostgresqlSession, keeps_statements=not pgbouncer),
+            SqliteSession if self.is_sqlite else _postgresql_session(keeps_statements=not pgbouncer),
         )
         self._begin = "BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN"
         self._turns = _Turns(self.engine.url.database) if self.is_sqlite else None
@@ -209,6 +208,13 @@ def _engine(url: str, *, durability: str, pgbouncer: bool) -> Engine:
     return engine
 
 
+def _postgresql_session(*, keeps_statements: bool) -> Callable[[Any], Session]:
+    """Return what makes sessions. psycopg is a tenth of a start, so who serves from SQLite does not load it."""
+    from scim_server.store.postgresql import PostgresqlSession
+
+    return partial(PostgresqlSession, keeps_statements=keeps_statements)
+
+
 def _configure_postgresql(engine: Engine, *, keeps_settings: bool) -> None:
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
@@ -226,7 +232,7 @@ def _configure_sqlite(engine: Engine, *, synchronous: str) -> None:
             f"synchronous={synchronous}",
             "busy_timeout=10000",
             "foreign_keys=ON",
-            "cache_size=-16000",
+            "cache_size=-4000",  # the system has the file in its memory; more here is only there twice
             f"wal_autocheckpoint={_PAGES_BETWEEN_CHECKPOINTS}",
         ):
             connection.execute(f"PRAGMA {pragma}")

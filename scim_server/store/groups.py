@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import orjson
@@ -17,7 +19,6 @@ from sqlalchemy import (
     union,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from scim_server.errors import NotFound, NotUnique
 from scim_server.scim.attributes import ResourceType
@@ -169,12 +170,6 @@ _newcomers = select(
     _types_by_id.c.value,
 ).where(true())  # lest SQLite take the ON of ON CONFLICT for that of a join
 _columns_of_membership = ["organization_id", "group_id", "member_id", "member_type"]
-_ADD = {
-    dialect: Prepared(
-        insert_into(memberships).from_select(_columns_of_membership, _newcomers).on_conflict_do_nothing()
-    )
-    for dialect, insert_into in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
-}
 _KNOWN_USERS = Prepared(
     select(users.c.id)
     .where(users.c.organization_id == bindparam("organization_id"), among(users.c.id, "ids"))
@@ -368,9 +363,17 @@ def add_members(
         absent = {member_id: types_by_id[member_id] for member_id in chunk if member_id not in present}
         if absent:
             parameters = {"in_organization": organization_id, "to_group": group_id, "types_by_id": absent}
-            tx.execute(_ADD[tx.dialect.name], parameters)
+            tx.execute(_insert_unless_there(tx.dialect.name), parameters)
         joined += absent
     return joined
+
+
+@cache
+def _insert_unless_there(database: str) -> Prepared:
+    """Both databases say ON CONFLICT DO NOTHING, and SQLAlchemy has it once for each; one of them is loaded."""
+    dialect = import_module(f"sqlalchemy.dialects.{database}")
+    insert_into = dialect.insert(memberships).from_select(_columns_of_membership, _newcomers)
+    return Prepared(insert_into.on_conflict_do_nothing())
 
 
 def remove_members(tx: Transaction, organization_id: str, group_id: str, ids: Iterable[str]) -> list[str]:

@@ -10,14 +10,11 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Dialect, Float, Insert, Numeric, Text, Update, bindparam, func, select
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy import ARRAY, Dialect, Float, Insert, Numeric, Text, Update, bindparam, func, select
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from sqlalchemy.types import TypeEngine
 
@@ -26,11 +23,6 @@ from scim_server.store.sessions import Answer, Session
 Parameters = Mapping[str, Any]
 Processor = Callable[[Any], Any]
 
-# Parameters are given by their places, which is what the libraries of both databases take.
-_DIALECTS: Mapping[str, Dialect] = {
-    "sqlite": SQLiteDialect_pysqlite(),
-    "postgresql": PGDialect_psycopg(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]
-}
 _GATHERED = 1000  # so many rows as are worth a statement, and no more than fit into memory with ease
 _numbers = count(1)
 
@@ -145,7 +137,7 @@ class Prepared:
         found = self._compiled.get(key)
         if found is None:
             found = self._compiled[key] = _compile(
-                self.statement, self._record, _DIALECTS[dialect], parameters
+                self.statement, self._record, _dialect(dialect), parameters
             )
         return found
 
@@ -212,6 +204,21 @@ def _compile(statement: Any, record: Any, dialect: Dialect, parameters: Paramete
         make=partial(tuple.__new__, record or _row_class(fields)),
         out_of=tuple((index, process) for index, process in enumerate(out_of) if process is not None),
     )
+
+
+@cache
+def _dialect(name: str) -> Dialect:
+    """Return a language with parameters by their places, which is what the libraries of both databases take.
+
+    Only that of the database that is there is loaded.
+    """
+    if name == "postgresql":
+        from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+        return PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+    from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+
+    return SQLiteDialect_pysqlite()
 
 
 def _writes_values(statement: Any) -> bool:

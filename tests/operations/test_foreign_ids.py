@@ -13,7 +13,7 @@ import pytest
 
 from scim_server.ids import new_id
 from scim_server.web.authentication import PUBLIC
-from tests.world import GROUP, PATCH_OP, USER, World
+from tests.world import GROUP, PATCH_OP, USER, World, routes
 
 _REQUEST_ID = re.compile(r'"request_id":"[^"]+"')
 _TITLE = {"schemas": [PATCH_OP], "Operations": [{"op": "replace", "path": "displayName", "value": "x"}]}
@@ -79,7 +79,7 @@ def neighbours(world) -> Neighbours:
 def routes_to_one(app) -> list[tuple[str, str, str, str]]:
     """Return method, rule, endpoint and variable of every closed route that leads to one thing."""
     found = []
-    for rule in app.url_map.iter_rules():
+    for rule in routes(app):
         if rule.endpoint in PUBLIC or not rule.arguments:
             continue
         [variable] = rule.arguments

@@ -11,6 +11,7 @@ from werkzeug.routing import Rule
 from scim_server.operations import access
 from scim_server.operations.listing import Page
 from scim_server.web.authentication import PUBLIC
+from tests.world import routes
 
 SURFACE_OF = {"scim": "scim", "jit": "jit", "admin": "admin", "owner": "admin"}
 
@@ -19,7 +20,7 @@ def closed_routes(app) -> list[tuple[str, str]]:
     """Return method and address of every route that is not named as open, with something in its variables."""
     return [
         (method, re.sub(r"<[^>]+>", "x", rule.rule))
-        for rule in app.url_map.iter_rules()
+        for rule in routes(app)
         if rule.endpoint not in PUBLIC
         for method in sorted(rule.methods)
     ]

@@ -17,6 +17,7 @@ from scim_server.scim.schemas import USER
 from scim_server.web.authentication import PUBLIC
 from scim_server.web.http import MAX_MESSAGE_BYTES, MAX_MESSAGE_VALUES
 from tests.web.conftest import Caller
+from tests.world import routes
 
 
 def send(caller: Caller, path: str, data: bytes, **headers: str) -> Any:
@@ -30,7 +31,7 @@ def reading_routes(app) -> list[tuple[str, str]]:
     """Return method and address of every closed route that may have a body."""
     return [
         (method, re.sub(r"<[^>]+>", "x", rule.rule))
-        for rule in app.url_map.iter_rules()
+        for rule in routes(app)
         if rule.endpoint not in PUBLIC
         for method in sorted(rule.methods & {"POST", "PUT", "PATCH", "DELETE"})
     ]

@@ -24,7 +24,6 @@ from scim_server.web.admin.seats import seats
 from scim_server.web.admin.tokens import tokens
 
 BLUEPRINTS = (organization, seats, billing, members, mappings, tokens, audit)
-PREFIX = "/admin/v1"
 
 _DESCRIPTION = """\
 Seats, members, group mappings, purchases and tokens of the organization that the token belongs to.
@@ -52,18 +51,18 @@ class AdminApi(Api):  # type: ignore[misc]
         self.spec.components.response(name, response, lazy=True)
 
 
-def register(app: Flask, version: str) -> None:
-    """Add the Admin API to an application."""
+def register(app: Flask, prefix: str, version: str) -> None:
+    """Add the Admin API to an application, under ``prefix``."""
     app.config.update(
         API_TITLE="scim-seats Admin API",
         API_VERSION=version,
         OPENAPI_VERSION="3.1.0",
-        OPENAPI_URL_PREFIX=PREFIX,
+        OPENAPI_URL_PREFIX=prefix,
         OPENAPI_JSON_PATH="openapi.json",
     )
     api = AdminApi(app, spec_kwargs={"info": {"description": _DESCRIPTION}, "security": [{"bearer": []}]})
     api.register_field(Instant, "string", "date-time")
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
     for blueprint in BLUEPRINTS:
-        api.register_blueprint(blueprint, url_prefix=PREFIX)
-    app.register_blueprint(page)
+        api.register_blueprint(blueprint, url_prefix=prefix)
+    app.register_blueprint(page, url_prefix=prefix)

@@ -10,7 +10,7 @@ from importlib import resources
 
 from flask import Blueprint, Response
 
-page = Blueprint("admin-page", __name__, url_prefix="/admin/v1")
+page = Blueprint("admin-page", __name__)
 
 
 @page.get("/docs")
