@@ -50,7 +50,9 @@ def _give_memory_back() -> None:
     """
     with suppress(AttributeError):
         set_option = ctypes.CDLL(None).mallopt
-        set_option(_MMAP_THRESHOLD, 1024 * 1024)  # more than a page of a list, which need not come from the system
+        set_option(
+            _MMAP_THRESHOLD, 1024 * 1024
+        )  # more than a page of a list, which need not come from the system
         set_option(_ARENA_MAX, 1)
 
 

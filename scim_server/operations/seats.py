@@ -34,6 +34,7 @@ from seat_policy import (
     Member,
     Outcome,
     Plan,
+    Pool,
     Seat,
     SeatChange,
     Settings,
@@ -276,10 +277,9 @@ def decide(
     """
 
     def ask(bought: Mapping[str, int]) -> Outcome:
-        pools = [
-            replace(pool, allocated=pool.allocated + bought.get(pool.tier, 0))
-            for pool in situation.rules.pools
-        ]
+        pools: Sequence[Pool] = situation.rules.pools
+        if bought:
+            pools = [replace(pool, allocated=pool.allocated + bought.get(pool.tier, 0)) for pool in pools]
         queue = store.Queue(tx, call.organization_id, is_empty=not situation.rules.somebody_waits)
         return reconcile(pools, members, queue, situation.settings, call.at, situation.reserved(call.at))
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import orjson
 from flask import Response, current_app, g, request
 from flask.json.provider import JSONProvider
 from structlog.typing import FilteringBoundLogger
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, UnsupportedMediaType
 
 from scim_server.call import Call
@@ -215,35 +217,50 @@ class Answer(Response):
 _WITHOUT_BODY = (204, 304)
 
 
-def scim_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Answer(body, status, headers, content_type=scim_media_type())
+class ReadyAnswer(Answer):
+    """An answer whose headers are all known; they are an object of Werkzeug's only where somebody looks at them."""
+
+    def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes = b"") -> None:
+        self._status_code = status
+        self._ready_headers = headers
+        self._body = body
+
+    @property
+    def headers(self) -> Headers:  # type: ignore[override]
+        return Headers(self._ready_headers)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response(_STATUS_LINES[self._status_code], self._ready_headers)
+        return [self._body] if environ["REQUEST_METHOD"] != "HEAD" else []
+
+
+_STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+
+def scim_response(body: bytes, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Response:
+    told = [("Content-Type", scim_media_type()), ("Content-Length", str(len(body)))]
+    return ReadyAnswer(status, [*told, *headers], body)
 
 
 def resource_response(rendered: Rendered, status: int = 200) -> Response:
     """Answer with a resource, its address and its version (RFC 7644 §3.14); 204 where no body is wanted."""
-    headers = {"ETag": entity_tag(rendered.version), "Location": rendered.location}
+    headers = _about(rendered)
     if rendered.body is None:
-        return _without_body(204, headers)
-    headers["Content-Location"] = rendered.location
-    return scim_response(rendered.body, status, headers)
+        return ReadyAnswer(204, headers)
+    return scim_response(rendered.body, status, [*headers, ("Content-Location", rendered.location)])
 
 
 def unless_known(rendered: Rendered) -> Response:
     """Answer with a resource, or with 304 where If-None-Match named its version."""
-    if rendered.body is None:
-        return _without_body(304, {"ETag": entity_tag(rendered.version), "Location": rendered.location})
-    return resource_response(rendered)
+    return ReadyAnswer(304, _about(rendered)) if rendered.body is None else resource_response(rendered)
+
+
+def _about(rendered: Rendered) -> list[tuple[str, str]]:
+    return [("ETag", entity_tag(rendered.version)), ("Location", rendered.location)]
 
 
 def no_content() -> Response:
-    return _without_body(204, {})
-
-
-def _without_body(status: int, headers: Mapping[str, str]) -> Response:
-    """Answer with headers only; Flask would name a type and a length for the body that is not there."""
-    response = Answer(b"", status, headers)
-    del response.headers["Content-Type"], response.headers["Content-Length"]
-    return response
+    return ReadyAnswer(204, [])
 
 
 def json_response(body: Any, status: int = 200) -> Response:

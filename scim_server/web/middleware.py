@@ -8,6 +8,7 @@ refuses with the same bodies as the rest of the program.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from typing import IO, Any
 from werkzeug.exceptions import UnsupportedMediaType
 
 from scim_server.errors import InvalidSyntax, InvalidVers, PayloadTooLarge
-from scim_server.ids import new_id
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -138,7 +138,7 @@ def leave_out_process_environment(environ: Environ, inherited: Mapping[str, str]
 def request_id_of(environ: Environ) -> str:
     """Return the caller's X-Request-Id where it is a harmless text, else a fresh one."""
     asked: str = environ.get("HTTP_X_REQUEST_ID", "")
-    return asked if _SANE_REQUEST_ID.fullmatch(asked) else new_id()
+    return asked if _SANE_REQUEST_ID.fullmatch(asked) else os.urandom(16).hex()
 
 
 def normal_path(path: str) -> str:

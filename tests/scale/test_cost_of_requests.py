@@ -52,7 +52,7 @@ STATEMENTS: dict[str, tuple[int, int]] = {
     "get a user": (2, 2),
     "get the next page": (3, 3),
     "create a user": (9, 10),
-    "rename a user": (5, 6),
+    "rename a user": (4, 5),
     "suspend a user": (11, 13),
     "activate a user": (11, 13),
     "get a group without its members": (2, 2),
