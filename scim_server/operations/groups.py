@@ -110,14 +110,13 @@ def delete(tx: Transaction, call: Call, group_id: str, preconditions: Preconditi
     """Remove a group; who held a seat because of it is evaluated anew (RFC 7644 §3.6, seat rule B6)."""
     record = store.lock(tx, call.organization_id, group_id)
     require(preconditions, record.version)
-    is_mapped = seat_rules.mapping(tx, call.organization_id, group_id) is not None
     left = store.remove_all_members(tx, call.organization_id, group_id)
     above = store.remove_from_all(tx, call.organization_id, group_id)
     store.touch(tx, call.organization_id, above, call.at)
     seat_rules.delete_mapping(tx, call.organization_id, group_id)
     store.delete_group(tx, call.organization_id, group_id)
     happened: list[Event] = [GroupDeleted(group_id, record.display_name, len(left))]
-    if is_mapped:
+    if record.is_mapped:
         happened += seats.reconcile_members(tx, call, left, "group_deleted")
     event_log.append(tx, call, happened)
     organizations.count_groups(tx, call.organization_id, -1)
@@ -155,10 +154,10 @@ def join(tx: Transaction, call: Call, group_id: str, change: RelationChange) -> 
 
 
 def seats_after(
-    tx: Transaction, call: Call, group_id: str, difference: Difference, cause: str
+    tx: Transaction, call: Call, record: GroupRecord, difference: Difference, cause: str
 ) -> list[Event]:
     """Evaluate those who joined or left, where the group is mapped to a tier."""
-    if not difference.touched or seat_rules.mapping(tx, call.organization_id, group_id) is None:
+    if not (difference.touched and record.is_mapped):
         return []
     return seats.reconcile_members(tx, call, difference.touched, cause)
 
@@ -192,7 +191,7 @@ def _change(
         record = record._replace(modified_at=call.at, version=record.version + 1)
     if after != before or difference.touched or difference.skipped:
         happened: list[Event] = [_changed(record.id, changed_attributes(before, after), difference)]
-        happened += seats_after(tx, call, record.id, difference, "group_changed")
+        happened += seats_after(tx, call, record, difference, "group_changed")
         event_log.append(tx, call, happened)
     _touch_members(tx, call, record.id, difference, renamed=after["displayName"] != before["displayName"])
     return _answer(tx, call, record, projection)

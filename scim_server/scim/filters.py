@@ -195,6 +195,14 @@ def parse_path(
     """
     if "[" not in text and '"' not in text:
         return PatchPath(_Typing(resource_type, lenient=lenient, note=note).resolved(text), None)
+    return _path_from_template(text, resource_type, lenient, limits, note) or _parsed_path(
+        text, resource_type, lenient, limits, note
+    )
+
+
+def _parsed_path(
+    text: str, resource_type: ResourceType, lenient: bool, limits: Limits, note: Note
+) -> PatchPath:
     try:
         tree = _syntax_tree(text, lenient=lenient, limits=limits, note=note, is_path=True)
     except InvalidFilter as error:
@@ -214,7 +222,31 @@ _BLANK = "\ue000"  # begins a text that stands for another; no filter that has i
 def _from_template(
     text: str, resource_type: ResourceType, lenient: bool, limits: Limits, note: Note
 ) -> Expression | None:
-    """Parse a filter by what is known of its like; None where it has to be read for itself.
+    """Parse a filter by what is known of its like; None where it has to be read for itself."""
+    known = _of_its_like(_parsed, text, resource_type, lenient, limits, note)
+    return None if known is None else _filled(*known)
+
+
+def _path_from_template(
+    text: str, resource_type: ResourceType, lenient: bool, limits: Limits, note: Note
+) -> PatchPath | None:
+    """Parse a path with a value filter by what is known of its like, as ``_from_template`` does a filter."""
+    known = _of_its_like(_parsed_path, text, resource_type, lenient, limits, note)
+    if known is None:
+        return None
+    path, texts = known
+    return path if path.filter is None else PatchPath(path.path, _filled(path.filter, texts))
+
+
+def _of_its_like(
+    parse: Callable[..., Any],
+    text: str,
+    resource_type: ResourceType,
+    lenient: bool,
+    limits: Limits,
+    note: Note,
+) -> tuple[Any, list[str]] | None:
+    """Return what a text without the texts in it is parsed to, and those; None where it has to be read as it is.
 
     Of texts in quotes only the value matters, as long as they are compared as text: they are cut
     out, what is left is parsed once, and the texts are put back where they were.
@@ -227,24 +259,24 @@ def _from_template(
         texts.append(string[0][1:-1])
         return f'"{_BLANK}{len(texts) - 1}"'
 
-    template = _template(_STRING.sub(cut, text), resource_type, lenient, limits)
+    template = _template(parse, _STRING.sub(cut, text), resource_type, lenient, limits)
     if template is None:
         return None
-    expression, notes = template
+    made, notes = template
     for deviation in notes:
         note(deviation)
-    return _filled(expression, texts)
+    return made, texts
 
 
 @lru_cache(maxsize=512)
 def _template(
-    text: str, resource_type: ResourceType, lenient: bool, limits: Limits
-) -> tuple[Expression, tuple[Deviation, ...]] | None:
-    """Return the expression and the deviations of a filter; None where a text must be a date, or it is wrong."""
+    parse: Callable[..., Any], text: str, resource_type: ResourceType, lenient: bool, limits: Limits
+) -> tuple[Any, tuple[Deviation, ...]] | None:
+    """Return what a text is parsed to, and the deviations; None where a text must be a date, or it is wrong."""
     notes: list[Deviation] = []
     try:
-        return _parsed(text, resource_type, lenient, limits, notes.append), tuple(notes)
-    except InvalidFilter:
+        return parse(text, resource_type, lenient, limits, notes.append), tuple(notes)
+    except (InvalidFilter, InvalidPath):
         return None
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     delete,
+    exists,
     insert,
     select,
     true,
@@ -27,7 +28,7 @@ from scim_server.store import attribute_values, indexing
 from scim_server.store.arrays import among, in_chunks, pairs_of
 from scim_server.store.database import LostRace
 from scim_server.store.prepared import Prepared
-from scim_server.store.tables import groups, memberships, users
+from scim_server.store.tables import group_mappings, groups, memberships, users
 from scim_server.store.transaction import Transaction
 
 
@@ -40,6 +41,8 @@ class GroupRecord(NamedTuple):
     created_at: datetime
     modified_at: datetime
     version: int
+    is_mapped: bool = False
+    """Whether the group is mapped to a tier, which changes under the lock of the group only."""
 
     def as_json(self) -> Json:
         """Return the document, decoded."""
@@ -62,6 +65,12 @@ SELECT_GROUPS = select(
     groups.c.created_at,
     groups.c.modified_at,
     groups.c.version,
+    exists()
+    .where(
+        group_mappings.c.organization_id == groups.c.organization_id,
+        group_mappings.c.group_id == groups.c.id,
+    )
+    .label("is_mapped"),
 )
 _of_organization = groups.c.organization_id == bindparam("organization_id")
 _this = _of_organization & (groups.c.id == bindparam("id"))
@@ -129,9 +138,6 @@ _MEMBERS = Prepared(
     .where(_members)
     .order_by(memberships.c.member_id),
     Membership,
-)
-_MEMBERS_AMONG = Prepared(
-    select(memberships.c.member_id).where(_members, among(memberships.c.member_id, "ids"))
 )
 _MEMBERS_OF_MANY = Prepared(
     select(memberships.c.group_id, memberships.c.member_id, memberships.c.member_type)
@@ -232,8 +238,11 @@ def replace_document(
         before=indexing.value_rows(resource_type, had),
         after=indexing.value_rows(resource_type, has),
     )
-    return GroupRecord(
-        group_id, columns["document"], columns["display_name"], record.created_at, at, record.version + 1
+    return record._replace(
+        document=columns["document"],
+        display_name=columns["display_name"],
+        modified_at=at,
+        version=record.version + 1,
     )
 
 
@@ -331,12 +340,6 @@ def members_of_many(
     return found
 
 
-def members_among(tx: Transaction, organization_id: str, group_id: str, ids: Sequence[str]) -> set[str]:
-    """Return those of some ids that are members of the group."""
-    rows = tx.execute(_MEMBERS_AMONG, {"organization_id": organization_id, "group_id": group_id, "ids": ids})
-    return set(rows.scalars())
-
-
 def ids_of_member(tx: Transaction, organization_id: str, member_id: str) -> list[str]:
     """Return the ids of the groups that somebody is a direct member of."""
     rows = tx.execute(_GROUP_IDS_OF, {"organization_id": organization_id, "member_id": member_id})
@@ -359,12 +362,9 @@ def add_members(
     """Add members; return those who were not members before."""
     joined: list[str] = []
     for chunk in in_chunks(sorted(types_by_id)):
-        present = members_among(tx, organization_id, group_id, chunk)
-        absent = {member_id: types_by_id[member_id] for member_id in chunk if member_id not in present}
-        if absent:
-            parameters = {"in_organization": organization_id, "to_group": group_id, "types_by_id": absent}
-            tx.execute(_insert_unless_there(tx.dialect.name), parameters)
-        joined += absent
+        types = {member_id: types_by_id[member_id] for member_id in chunk}
+        parameters = {"in_organization": organization_id, "to_group": group_id, "types_by_id": types}
+        joined += tx.execute(_insert_unless_there(tx.dialect.name), parameters).scalars()
     return joined
 
 
@@ -373,7 +373,7 @@ def _insert_unless_there(database: str) -> Prepared:
     """Both databases say ON CONFLICT DO NOTHING, and SQLAlchemy has it once for each; one of them is loaded."""
     dialect = import_module(f"sqlalchemy.dialects.{database}")
     insert_into = dialect.insert(memberships).from_select(_columns_of_membership, _newcomers)
-    return Prepared(insert_into.on_conflict_do_nothing())
+    return Prepared(insert_into.on_conflict_do_nothing().returning(memberships.c.member_id))
 
 
 def remove_members(tx: Transaction, organization_id: str, group_id: str, ids: Iterable[str]) -> list[str]:
