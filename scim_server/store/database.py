@@ -36,8 +36,9 @@ _BY_INDEX = "; ".join(
     ]
 )
 _CACHED_STATEMENTS = 512  # more than this program has
-# A page that many transactions write is copied into the database once for all of them. 16 MB of log at most.
-_PAGES_BETWEEN_CHECKPOINTS = 4000
+# By so many commits the log has some 4,000 pages: a page that many of them wrote is copied once for all.
+_COMMITS_BETWEEN_CHECKPOINTS = 200
+_MOST_PAGES_OF_LOG = 10_000
 _RETRIED_STATES = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available
 
 
@@ -65,6 +66,7 @@ class Database:
         )
         self._begin = "BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN"
         self._turns = _Turns(self.engine.url.database) if self.is_sqlite else None
+        self._checkpoints = _Checkpoints(self.engine) if self.is_sqlite else None
 
     def run(
         self, operation: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs
@@ -73,7 +75,10 @@ class Database:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 with self._turns or nullcontext():
-                    return self._within(self._begin, operation, *args, **kwargs)
+                    result = self._within(self._begin, operation, *args, **kwargs)
+                if self._checkpoints is not None:
+                    self._checkpoints.note_commit()
+                return result
             except (LostRace, DBAPIError, PoolTimeout) as error:
                 if attempt == _ATTEMPTS or not _is_worth_another_try(error):
                     raise _translated(error) from error
@@ -144,6 +149,8 @@ class Database:
         self.look_up(lambda tx: tx.say("SELECT 1"))
 
     def close(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         self._connections.forget_idle()
         self.engine.dispose()
         if self._turns is not None:
@@ -181,6 +188,50 @@ class _Turns:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+class _Checkpoints:
+    """Copies what SQLite's log holds into the database, in a thread, after every so many commits.
+
+    SQLite would let the writer do it whose commit makes the log too long, while all others wait for their turn and
+    the disk. It still does where the log grows faster than it is copied.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._commits = 0
+        self._due = threading.Event()
+        self._is_closed = False
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    def note_commit(self) -> None:
+        self._commits += 1
+        if self._commits < _COMMITS_BETWEEN_CHECKPOINTS:
+            return
+        self._commits = 0
+        self._due.set()
+        with self._starting:
+            if self._thread is None and not self._is_closed:
+                self._thread = threading.Thread(target=self._keep_up, name="checkpoints", daemon=True)
+                self._thread.start()
+
+    def close(self) -> None:
+        with self._starting:
+            self._is_closed = True
+        if self._thread is not None:
+            self._due.set()
+            self._thread.join()
+
+    def _keep_up(self) -> None:
+        connection = self._engine.raw_connection()
+        try:
+            while self._due.wait() and not self._is_closed:
+                self._due.clear()
+                with suppress(self._engine.dialect.loaded_dbapi.Error):  # the next one copies it, too
+                    connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+        finally:
+            connection.close()
 
 
 def _engine(url: str, *, durability: str, pgbouncer: bool) -> Engine:
@@ -233,7 +284,7 @@ def _configure_sqlite(engine: Engine, *, synchronous: str) -> None:
             "busy_timeout=10000",
             "foreign_keys=ON",
             "cache_size=-4000",  # the system has the file in its memory; more here is only there twice
-            f"wal_autocheckpoint={_PAGES_BETWEEN_CHECKPOINTS}",
+            f"wal_autocheckpoint={_MOST_PAGES_OF_LOG}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
