@@ -132,7 +132,7 @@ def _serving(database_url: str, folder: Path, port: int) -> AbstractContextManag
 
 @contextmanager
 def floor(folder: Path) -> Iterator[Server]:
-    """A Flask route with a constant answer, served as scim-seats on SQLite is."""
+    """A Flask route with a constant answer, served as is quickest for it: by one thread for each worker."""
     service = Service("127.0.0.1", free_port())
     options = ["--interface", "wsgi", "--workers", "2", "--blocking-threads", "1"]
     arguments = [str(_BIN / "granian"), *options, "--port", str(service.port), "benchmarks.floor:app"]

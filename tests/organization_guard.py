@@ -112,7 +112,9 @@ class Verdict:
         conditions = list(_terms(getattr(statement, "whereclause", None)))
         for condition in conditions:
             equalities.add(condition)
-        for table in [] if any(_is_never(one) for one in conditions) else tables:
+        if any(_is_never(one) for one in conditions):
+            return  # no row is read, nor is any subquery run
+        for table in tables:
             column = _organization_column(table)
             if column is None:
                 continue

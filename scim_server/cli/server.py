@@ -8,11 +8,15 @@ import socket
 import sys
 from datetime import UTC, datetime
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from scim_server.cli.shared import as_json, database, database_of, show, upgrade_or_refuse
 from scim_server.config import Config
+
+if TYPE_CHECKING:
+    from scim_server.store.database import Database
 
 # What a worker has to finish what it has begun, when told to stop: one that is told so while it
 # starts may not hear it, and would be waited for without end.
@@ -33,7 +37,7 @@ def serve(host: str, port: int, workers: int) -> None:
     config = Config.from_environment()
     with database_of(config) as database:
         upgrade_or_refuse(database)
-        threads = 1 if database.is_sqlite else 4
+        threads = _threads_for(database)
     _serve(host, port, workers, threads)
 
 
@@ -53,10 +57,19 @@ def demo(host: str, port: int) -> None:
         upgrade_or_refuse(opened)
         file = opened.engine.url.database if opened.is_sqlite else None
         tokens = demo_organization.prepare(opened, Path(file or ".").parent / "demo-tokens.json")
-        threads = 1 if opened.is_sqlite else 4
+        threads = _threads_for(opened)
     demo_organization.introduce(f"http://{host}:{port}", tokens)
     sys.stdout.flush()
     _serve(host, port, 2, threads)
+
+
+def _threads_for(database: Database) -> int:
+    """Return how many requests a worker answers at once.
+
+    On SQLite more would only get in each other's way, but one would hold up everybody else's requests, that read too,
+    while it waits for its turn to write.
+    """
+    return 2 if database.is_sqlite else 4
 
 
 def _collect_no_garbage() -> None:

@@ -85,6 +85,23 @@ class Database:
                 time.sleep(random.uniform(0, 0.005 * 2**attempt))
         raise AssertionError("unreachable")
 
+    def run_if_free(
+        self, operation: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Run a writing operation that may as well not happen: on SQLite not while somebody else writes.
+
+        Raises Unavailable when the database is away.
+        """
+        if self._turns is None:
+            self.run(operation, *args, **kwargs)
+        elif self._turns.take_if_free():
+            try:
+                self._within(self._begin, operation, *args, **kwargs)
+            except DBAPIError as error:
+                raise _translated(error) from error
+            finally:
+                self._turns.give_back()
+
     def read(
         self, operation: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
@@ -172,17 +189,35 @@ class _Turns:
 
     def __enter__(self) -> None:
         self._thread.acquire()
-        if self._file is None and self._path is not None:
-            # Where no file can be made there is no database either, and that is the error to show.
-            with suppress(OSError):
-                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if self._file is not None:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+        if (file := self._opened()) is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
 
     def __exit__(self, *_: object) -> None:
+        self.give_back()
+
+    def take_if_free(self) -> bool:
+        """Take the turn unless somebody has it, and return whether it was taken."""
+        if not self._thread.acquire(blocking=False):
+            return False
+        try:
+            if (file := self._opened()) is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._thread.release()
+            return False
+        return True
+
+    def give_back(self) -> None:
         if self._file is not None:
             fcntl.flock(self._file, fcntl.LOCK_UN)
         self._thread.release()
+
+    def _opened(self) -> int | None:
+        """Return the file that the processes share. Where there can be none, there is no database to write either."""
+        if self._file is None and self._path is not None:
+            with suppress(OSError):
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return self._file
 
     def close(self) -> None:
         if self._file is not None:

@@ -67,7 +67,7 @@ SELECT_GROUPS = select(
     groups.c.version,
     exists()
     .where(
-        group_mappings.c.organization_id == groups.c.organization_id,
+        group_mappings.c.organization_id == bindparam("organization_id"),
         group_mappings.c.group_id == groups.c.id,
     )
     .label("is_mapped"),
@@ -268,12 +268,8 @@ def get(tx: Transaction, organization_id: str, group_id: str) -> GroupRecord:
 
 def groups_after(tx: Transaction, organization_id: str, *, after: str, limit: int) -> list[GroupRecord]:
     """Return up to ``limit`` groups behind an id, oldest first."""
-    statement = (
-        SELECT_GROUPS.where(groups.c.organization_id == organization_id, groups.c.id > after)
-        .order_by(groups.c.id)
-        .limit(limit)
-    )
-    return [GroupRecord(*row) for row in tx.execute(statement)]
+    statement = SELECT_GROUPS.where(_of_organization, groups.c.id > after).order_by(groups.c.id).limit(limit)
+    return [GroupRecord(*row) for row in tx.execute(statement, {"organization_id": organization_id})]
 
 
 def lock(tx: Transaction, organization_id: str, group_id: str) -> GroupRecord:

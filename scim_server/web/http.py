@@ -56,6 +56,10 @@ class Transactions(Reader, Protocol):
 
     def run(self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R: ...
 
+    def run_if_free(
+        self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> None: ...
+
     def ping(self) -> None: ...
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from scim_server.store import seats
 from scim_server.store.database import Database
 from scim_server.store.transaction import Transaction
 
@@ -240,3 +243,36 @@ def replay(events: list[dict[str, Any]]) -> dict[str, str]:
         assert held.get(event["member_id"], "unassigned") == event["from_tier"], event
         held[event["member_id"]] = event["to_tier"]
     return {member: tier for member, tier in held.items() if tier != "unassigned"}
+
+
+@pytest.mark.live
+def test_others_read_while_somebody_waits_to_write(live_server):
+    """A large change takes its time: who waits for it holds nobody up who only reads."""
+    acme, other = (live_server.organization(premium=3, standard=5) for _ in range(2))
+    database = Database(live_server.environment["SCIM_DATABASE_URL"])
+    is_held, go_on = threading.Event(), threading.Event()
+
+    def change(tx: Transaction) -> None:
+        seats.lock_rules(tx, acme.id)
+        is_held.set()
+        assert go_on.wait(30)
+
+    def ask(token: str, method: str, **more: Any) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx.Client(trust_env=False, timeout=30, headers=headers) as http:
+            return http.request(method, f"{live_server.url}/scim/v2/Users", **more).status_code
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        try:
+            changing = pool.submit(database.run, change)
+            assert is_held.wait(30)
+            waiting = pool.submit(ask, acme.scim, "POST", json={"userName": "ada"})
+            time.sleep(0.2)
+
+            assert [ask(other.scim, "GET") for _ in range(20)] == [200] * 20
+            assert not waiting.done()
+        finally:
+            go_on.set()
+        assert waiting.result(30) == 201
+        changing.result(30)
+    database.close()
