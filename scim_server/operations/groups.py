@@ -108,7 +108,7 @@ def patch(
 
 def delete(tx: Transaction, call: Call, group_id: str, preconditions: Preconditions | None) -> None:
     """Remove a group; who held a seat because of it is evaluated anew (RFC 7644 §3.6, seat rule B6)."""
-    record = store.lock(tx, call.organization_id, group_id)
+    record = store.lock(tx, call.organization_id, group_id, to_delete=True)
     require(preconditions, record.version)
     left = store.remove_all_members(tx, call.organization_id, group_id)
     above = store.remove_from_all(tx, call.organization_id, group_id)

@@ -43,10 +43,12 @@ class Connections:
             return self._idle.get_nowait()
         if self._unopened.acquire(blocking=False):
             return self._open()
-        try:
-            return self._idle.get(timeout=_PATIENCE_SECONDS)
-        except Empty:
-            raise PoolTimeout("All connections of this process stay in use.") from None
+        for _ in range(_PATIENCE_SECONDS):
+            with suppress(Empty):
+                return self._idle.get(timeout=1)
+            if self._unopened.acquire(blocking=False):  # one was lost meanwhile
+                return self._open()
+        raise PoolTimeout("All connections of this process stay in use.")
 
     def give_back(self, lent: Lent) -> None:
         """Keep a connection for the next transaction, unless it was lost meanwhile."""

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -39,6 +39,7 @@ _CACHED_STATEMENTS = 512  # more than this program has
 # By so many commits the log has some 4,000 pages: a page that many of them wrote is copied once for all.
 _COMMITS_BETWEEN_CHECKPOINTS = 200
 _MOST_PAGES_OF_LOG = 10_000
+_BUSY_MILLISECONDS = 10_000  # for other programs; the processes of this one queue
 _RETRIED_STATES = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available
 
 
@@ -96,11 +97,29 @@ class Database:
             self.run(operation, *args, **kwargs)
         elif self._turns.take_if_free():
             try:
-                self._within(self._begin, operation, *args, **kwargs)
-            except DBAPIError as error:
+                self._at_once(operation, *args, **kwargs)
+            except (LostRace, DBAPIError, PoolTimeout) as error:
                 raise _translated(error) from error
             finally:
                 self._turns.give_back()
+
+    def _at_once(
+        self, operation: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Run a writing operation on SQLite; fail where another program writes, rather than wait for it."""
+        tx = Transaction(self.engine, self._connections)
+        try:
+            tx.say("PRAGMA busy_timeout=0")
+            tx.begin(self._begin)
+            operation(tx, *args, **kwargs)
+            tx.commit()
+        except BaseException:
+            tx.rollback()
+            raise
+        finally:
+            with suppress(DBAPIError):
+                tx.say(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
+            tx.close()
 
     def read(
         self, operation: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs
@@ -189,8 +208,7 @@ class _Turns:
 
     def __enter__(self) -> None:
         self._thread.acquire()
-        if (file := self._opened()) is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        self._lock_the_file(fcntl.LOCK_EX)
 
     def __exit__(self, *_: object) -> None:
         self.give_back()
@@ -200,17 +218,26 @@ class _Turns:
         if not self._thread.acquire(blocking=False):
             return False
         try:
-            if (file := self._opened()) is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock_the_file(fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._thread.release()
             return False
         return True
 
     def give_back(self) -> None:
-        if self._file is not None:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
-        self._thread.release()
+        try:
+            if self._file is not None:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+        finally:
+            self._thread.release()
+
+    def _lock_the_file(self, how: int) -> None:
+        """Lock what the processes share. Where that fails, the turn is not taken."""
+        try:
+            if (file := self._opened()) is not None:
+                fcntl.flock(file, how)
+        except BaseException:
+            self._thread.release()
+            raise
 
     def _opened(self) -> int | None:
         """Return the file that the processes share. Where there can be none, there is no database to write either."""
@@ -259,14 +286,13 @@ class _Checkpoints:
             self._thread.join()
 
     def _keep_up(self) -> None:
-        connection = self._engine.raw_connection()
-        try:
-            while self._due.wait() and not self._is_closed:
-                self._due.clear()
-                with suppress(self._engine.dialect.loaded_dbapi.Error):  # the next one copies it, too
-                    connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
-        finally:
-            connection.close()
+        while self._due.wait() and not self._is_closed:
+            self._due.clear()
+            with (
+                suppress(DBAPIError, self._engine.dialect.loaded_dbapi.Error),  # the next one copies it, too
+                closing(self._engine.raw_connection()) as connection,
+            ):
+                connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def _engine(url: str, *, durability: str, pgbouncer: bool) -> Engine:
@@ -316,7 +342,7 @@ def _configure_sqlite(engine: Engine, *, synchronous: str) -> None:
         for pragma in (
             "journal_mode=WAL",
             f"synchronous={synchronous}",
-            "busy_timeout=10000",
+            f"busy_timeout={_BUSY_MILLISECONDS}",
             "foreign_keys=ON",
             "cache_size=-4000",  # the system has the file in its memory; more here is only there twice
             f"wal_autocheckpoint={_MOST_PAGES_OF_LOG}",

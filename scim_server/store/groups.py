@@ -79,6 +79,7 @@ _members = (memberships.c.organization_id == bindparam("organization_id")) & (
 )
 _GET = Prepared(SELECT_GROUPS.where(_this), GroupRecord)
 _LOCK = Prepared(select(groups.c.id).where(_this).with_for_update(key_share=True))
+_LOCK_TO_DELETE = Prepared(select(groups.c.id).where(_this).with_for_update())
 _LOCK_GROUPS_OF = Prepared(
     select(groups.c.id)
     .where(
@@ -272,10 +273,11 @@ def groups_after(tx: Transaction, organization_id: str, *, after: str, limit: in
     return [GroupRecord(*row) for row in tx.execute(statement, {"organization_id": organization_id})]
 
 
-def lock(tx: Transaction, organization_id: str, group_id: str) -> GroupRecord:
+def lock(tx: Transaction, organization_id: str, group_id: str, *, to_delete: bool = False) -> GroupRecord:
     """Hold the group's row until the transaction ends, then read it. Raises NotFound."""
     if tx.dialect.name != "sqlite":  # which has one writer anyway
-        tx.execute(_LOCK, {"organization_id": organization_id, "id": group_id})
+        statement = _LOCK_TO_DELETE if to_delete else _LOCK
+        tx.execute(statement, {"organization_id": organization_id, "id": group_id})
     return get(tx, organization_id, group_id)
 
 

@@ -15,7 +15,7 @@ from decimal import Decimal
 from time import monotonic
 from typing import Any
 
-from psycopg import Connection, Error, OperationalError
+from psycopg import Connection, DataError, Error, OperationalError
 from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
@@ -106,8 +106,8 @@ class PostgresqlSession:
             raise self.translate(error) from error
 
     def run(self, statement: Statement, values: Values) -> Answer:
-        sent: list[Any] = [_as_text(value) for value in values]
         try:
+            sent: list[Any] = [_as_text(value) for value in values]
             if self._hands_on:
                 return self._hand_on(statement, sent)
             return _Sent(self, result=self._checked(self._run_now(statement, sent)))
@@ -139,8 +139,8 @@ class PostgresqlSession:
             self._libpq.send_query_params(statement.sql.encode(), values)
         return self._expect()
 
-    def _expect(self, prepares: bytes | None = None) -> _Sent:
-        sent = _Sent(self, prepares=prepares)
+    def _expect(self, *, prepares: bytes | None = None, forgets: bytes | None = None) -> _Sent:
+        sent = _Sent(self, prepares=prepares, forgets=forgets)
         self._on_their_way.append(sent)
         return sent
 
@@ -150,18 +150,27 @@ class PostgresqlSession:
             self._say("DISCARD PLANS")
             self._planned_at = monotonic()
         name = statement.name.encode()
-        if name not in self._prepared:
-            if len(self._prepared) >= _MOST_PREPARED:
-                oldest = next(iter(self._prepared))
-                self._say(f"DEALLOCATE {oldest.decode()}")
-                del self._prepared[oldest]
-            if self._hands_on:
-                self._libpq.send_prepare(name, statement.sql.encode())
-                self._expect(prepares=name)
-            else:
-                self._checked(self._libpq.prepare(name, statement.sql.encode()))
-            self._prepared[name] = None
+        if name in self._prepared:
+            self._prepared[name] = self._prepared.pop(name)  # the one that was used longest ago stands first
+            return name
+        if len(self._prepared) >= _MOST_PREPARED:
+            self._forget(next(iter(self._prepared)))
+        if self._hands_on:
+            self._libpq.send_prepare(name, statement.sql.encode())
+            self._expect(prepares=name)
+        else:
+            self._checked(self._libpq.prepare(name, statement.sql.encode()))
+        self._prepared[name] = None
         return name
+
+    def _forget(self, name: bytes) -> None:
+        command = b"DEALLOCATE %b" % name
+        if self._hands_on:
+            self._libpq.send_query_params(command, None)
+            self._expect(forgets=name)
+        else:
+            self._checked(self._libpq.exec_(command))
+        del self._prepared[name]
 
     # -- answers
 
@@ -176,16 +185,25 @@ class PostgresqlSession:
             return
         self._libpq.pipeline_sync()
         self._send_everything()
-        failed = None
+        failure: PGresult | None = None
+        not_run: list[_Sent] = []
         while (result := self._next_result()).status != ExecStatus.PIPELINE_SYNC:
             sent = self._on_their_way.popleft()
             sent.result = result
             if result.status not in _FINE:
-                failed = failed or result
-                if sent.prepares is not None:
-                    del self._prepared[sent.prepares]
-        if failed is not None:
-            raise error_from_result(failed, encoding="utf-8")
+                failure = failure or result
+                not_run.append(sent)
+        if failure is not None:
+            self._take_back(not_run)
+            raise error_from_result(failure, encoding="utf-8")
+
+    def _take_back(self, not_run: Sequence[_Sent]) -> None:
+        """What was to be prepared or forgotten behind a failure has not been: the last of it is taken back first."""
+        for sent in reversed(not_run):
+            if sent.prepares is not None:
+                del self._prepared[sent.prepares]
+            if sent.forgets is not None:
+                self._prepared[sent.forgets] = None
 
     def _send_everything(self) -> None:
         # libpq would wait with the interpreter locked: for a server, it may be, that waits for another thread here.
@@ -213,6 +231,8 @@ class PostgresqlSession:
         return self._socket.poll()
 
     def _checked(self, result: PGresult) -> PGresult:
+        if self._libpq.status != ConnStatus.OK:
+            raise OperationalError(self._libpq.get_error_message())
         if result.status not in _FINE:
             raise error_from_result(result, encoding="utf-8")
         return result
@@ -221,14 +241,20 @@ class PostgresqlSession:
 class _Sent:
     """The answer to a statement; on its way as long as there is no ``result``."""
 
-    __slots__ = ("_session", "prepares", "result")
+    __slots__ = ("_session", "forgets", "prepares", "result")
 
     def __init__(
-        self, session: PostgresqlSession, *, result: PGresult | None = None, prepares: bytes | None = None
+        self,
+        session: PostgresqlSession,
+        *,
+        result: PGresult | None = None,
+        prepares: bytes | None = None,
+        forgets: bytes | None = None,
     ) -> None:
         self._session = session
         self.result = result
         self.prepares = prepares
+        self.forgets = forgets
 
     @property
     def rows(self) -> list[Any]:
@@ -242,7 +268,8 @@ class _Sent:
     def _received(self) -> PGresult:
         if self.result is None:
             self._session.settle()
-        assert self.result is not None
+        if self.result is None or self.result.status not in _FINE:
+            raise LookupError("The statement was not run, for one before it failed.")
         return self.result
 
 
@@ -256,6 +283,8 @@ def _as_text(value: Any) -> bytes | None:
         return None
     encode = _TEXTS.get(type(value)) or _inherited(type(value))
     text: bytes = encode(value)
+    if b"\0" in text:  # where libpq would take it to end
+        raise DataError("A value has a NUL character in it.")
     return text
 
 

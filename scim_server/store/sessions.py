@@ -119,7 +119,10 @@ class SqliteSession:
             raise self.translate(error) from error
 
     def rollback(self) -> None:
-        self._connection.rollback()
+        try:
+            self._connection.rollback()
+        except SqliteError as error:
+            raise self.translate(error) from error
 
 
 def _as_it_is(error: Exception) -> Exception:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Engine
@@ -12,6 +12,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from scim_server.store.connections import Connections
 from scim_server.store.integrity import broken_constraint
 from scim_server.store.prepared import Parameters, Prepared
+
+# What a session prepared is not what it takes for prepared: 26000 and 42P05. It is begun again on another connection.
+_NOT_AS_PREPARED = ("26000", "42P05")
 
 
 class Transaction:
@@ -82,6 +85,8 @@ class Transaction:
             self.settle()
         except BaseException:
             keeps = False
+            with suppress(Exception):  # of a statement on its way, behind which nothing would be undone
+                self.settle()
             raise
         finally:
             if not keeps:
@@ -99,8 +104,11 @@ class Transaction:
         """Undo everything; a connection on which that cannot be done is not used again."""
         try:
             self._session.rollback()
-        except DBAPIError as error:
-            self._lent.connection.invalidate(error)
+        except BaseException as error:
+            if self._lent.connection.is_valid:
+                self._lent.connection.invalidate(error)
+            if not isinstance(error, DBAPIError):
+                raise
 
     def close(self) -> None:
         """Give the connection to the next transaction; this one has been ended."""
@@ -111,7 +119,10 @@ class Transaction:
 
         A connection that is lost is not used again.
         """
-        is_lost = self.dialect.is_disconnect(error, self._lent.connection.dbapi_connection, None)
+        is_lost = (
+            self.dialect.is_disconnect(error, self._lent.connection.dbapi_connection, None)
+            or getattr(error, "sqlstate", None) in _NOT_AS_PREPARED
+        )
         if is_lost:
             self._lent.connection.invalidate(error)
             self._connections.forget_idle()

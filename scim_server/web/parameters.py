@@ -34,7 +34,7 @@ def parameters() -> Mapping[str, str]:
         return {}
     found: Mapping[str, str] | None = environ.get(_PARSED)
     if found is None:
-        found = environ[_PARSED] = parameters_in(request.query_string.decode())
+        found = environ[_PARSED] = parameters_in(request.query_string.decode(errors="replace"))
     return found
 
 

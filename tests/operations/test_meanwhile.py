@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
@@ -54,12 +55,28 @@ def acme(world):
     return acme
 
 
+def test_a_group_that_is_deleted_while_it_is_added_to_another_waits_for_that(acme, database, meanwhile):
+    deleting = threading.Thread(target=lambda: acme.scim.delete(f"/Groups/{acme.ids['eng']}"))
+
+    def begin_to_delete() -> None:
+        deleting.start()
+        deleting.join(0.3)
+        assert deleting.is_alive()
+
+    with meanwhile("store.groups.add_members", begin_to_delete):
+        acme.patch_group("staff", add=("eng",))
+    deleting.join(20)
+
+    assert dangling(database) == (0, 0)
+    assert "members" not in acme.scim.get(f"/Groups/{acme.ids['staff']}")
+
+
 def dangling(database) -> tuple[int, int]:
     """Count the memberships of nobody, and those in no group."""
 
     def count(tx):
         missing = [
-            memberships.c.member_id.not_in(select(users.c.id)),
+            memberships.c.member_id.not_in(select(users.c.id).union(select(groups.c.id))),
             memberships.c.group_id.not_in(select(groups.c.id)),
         ]
         return tuple(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -170,6 +173,78 @@ def test_readers_do_not_wait_for_a_writer(database, other):
 
     assert database.run(write_and_look) == []
     assert other.read(names) == ["acme"]
+
+
+def test_what_may_as_well_not_happen_waits_for_nobody(database, other):
+    """On SQLite neither for a writer of this program nor for one of another; PostgreSQL has no such queue."""
+
+    def add_meanwhile(tx: Transaction) -> None:
+        add(tx, "acme")
+        tx.settle()
+        other.run_if_free(add, "other")
+        database.run_if_free(add, "same")
+
+    database.run(add_meanwhile)
+    database.run_if_free(add, "free")
+
+    assert other.read(names) == (
+        ["acme", "free"] if database.is_sqlite else ["acme", "free", "other", "same"]
+    )
+
+
+def test_what_may_as_well_not_happen_gives_way_to_other_programs(tmp_path: Path, sqlite_template):
+    path = tmp_path / "scim.sqlite3"
+    shutil.copy(sqlite_template, path)
+    database = Database(f"sqlite:///{path}")
+    with closing(sqlite3.connect(path, isolation_level=None)) as program:
+        program.execute("BEGIN IMMEDIATE")
+        begun = time.monotonic()
+        with pytest.raises(Unavailable):
+            database.run_if_free(add, "acme")
+        assert time.monotonic() - begun < 5
+        program.execute("ROLLBACK")
+
+    database.run(add, "acme")
+    assert database.read(names) == ["acme"]
+    database.close()
+
+
+def test_a_turn_that_cannot_be_taken_is_nobodys(tmp_path: Path, sqlite_template, monkeypatch):
+    path = tmp_path / "scim.sqlite3"
+    shutil.copy(sqlite_template, path)
+    database = Database(f"sqlite:///{path}")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    for run in (database.run, database.run_if_free):
+        with monkeypatch.context() as patched, pytest.raises(OSError, match="No locks"):
+            patched.setattr("fcntl.flock", refuse)
+            run(add, "acme")
+
+    database.run(add, "acme")
+    assert database.read(names) == ["acme"]
+    database.close()
+
+
+def test_the_log_of_sqlite_is_copied_beside_the_writers(tmp_path: Path, sqlite_template, monkeypatch):
+    path = tmp_path / "scim.sqlite3"
+    shutil.copy(sqlite_template, path)
+    monkeypatch.setattr("scim_server.store.database._COMMITS_BETWEEN_CHECKPOINTS", 3)
+    database = Database(f"sqlite:///{path}")
+    for number in range(3):
+        database.run(add, f"acme {number}")
+
+    until = time.monotonic() + 20
+    with closing(sqlite3.connect(path)) as program:
+        while True:
+            _, logged, copied = program.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
+            if logged == copied or time.monotonic() > until:
+                break
+            time.sleep(0.01)
+    database.close()
+
+    assert 0 < logged == copied
 
 
 def test_a_broken_constraint_is_not_tried_again(database):

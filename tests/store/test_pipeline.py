@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, insert, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 
 from scim_server.errors import NotUnique
 from scim_server.store.database import Database
@@ -149,6 +150,62 @@ def test_a_failure_in_a_savepoint_shows_there(opened):
     opened.run(work)
 
     assert opened.read(values) == {1: "", 3: ""}
+
+
+def test_a_savepoint_is_undone_whatever_was_on_its_way_when_it_was_left(opened):
+    def work(tx: Transaction) -> None:
+        tx.execute(INSERT, row(1))
+        with pytest.raises(ValueError), tx.savepoint():
+            tx.execute(INSERT, row(1))
+            raise ValueError
+        tx.execute(INSERT, row(2))
+
+    if opened.is_sqlite:
+        pytest.skip("a statement fails at once")
+    opened.run(work)
+
+    assert opened.read(values) == {1: "", 2: ""}
+
+
+def test_what_is_prepared_is_known_whatever_fails(opened, monkeypatch):
+    """Statements are forgotten to make room; behind a failure they are not, and go on being known."""
+    monkeypatch.setattr("scim_server.store.postgresql._MOST_PREPARED", 2)
+    others = [Prepared(select(attribute_values.c.ordinal + number)) for number in range(4)]
+
+    def work(tx: Transaction) -> None:
+        tx.execute(INSERT, row(1))
+        for statement in others:
+            tx.execute(statement)
+
+    if opened.is_sqlite:
+        pytest.skip("nothing is prepared by name")
+    opened.run(work)
+    for _ in range(3):
+        with pytest.raises(IntegrityError):
+            opened.run(work)
+        assert opened.read(values) == {1: ""}
+
+
+def test_a_statement_behind_a_failure_has_no_answer(opened):
+    def work(tx: Transaction) -> None:
+        tx.execute(INSERT, row(1))
+        tx.execute(INSERT, row(1))
+        later = tx.execute(ROWS, {"organization_id": "acme"})
+        with suppress(IntegrityError):
+            tx.settle()
+        later.all()
+
+    if opened.is_sqlite:
+        pytest.skip("a statement fails at once")
+    with pytest.raises(LookupError, match="was not run"):
+        opened.run(work)
+
+
+def test_a_text_ends_where_it_ends(opened):
+    if opened.is_sqlite:
+        pytest.skip("SQLite counts")
+    with pytest.raises(DataError, match="NUL"):
+        opened.run(lambda tx: tx.execute(INSERT, row(1, value_key="a\0b")))
 
 
 def test_a_statement_made_at_run_time_sees_what_went_before(opened):
