@@ -67,9 +67,8 @@ class PostgresqlSession:
     def rollback(self) -> None:
         try:
             if self._hands_on or self._is_in_transaction():
-                with suppress(
-                    Error
-                ):  # of a statement on its way, behind which nothing has run, ROLLBACK included
+                # Behind a statement that failed on its way nothing has run, this one neither.
+                with suppress(Error):
                     self._say("ROLLBACK")
                     self._receive()
             if self._is_in_transaction():
