@@ -107,19 +107,17 @@ class Database:
         self, operation: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> None:
         """Run a writing operation on SQLite; fail where another program writes, rather than wait for it."""
-        tx = Transaction(self.engine, self._connections)
-        try:
+
+        def at_once(tx: Transaction) -> None:
             tx.say("PRAGMA busy_timeout=0")
-            tx.begin(self._begin)
+            try:
+                tx.begin(self._begin)
+            finally:
+                tx.say(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
             operation(tx, *args, **kwargs)
             tx.commit()
-        except BaseException:
-            tx.rollback()
-            raise
-        finally:
-            with suppress(DBAPIError):
-                tx.say(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
-            tx.close()
+
+        self._within(None, at_once)
 
     def read(
         self, operation: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs

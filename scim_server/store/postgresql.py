@@ -21,7 +21,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
-from scim_server.store.sessions import Answer, Statement, Translate, Values
+from scim_server.store.sessions import Answer, Statement, Translate, Values, as_it_is
 
 _MOST_PREPARED = 400
 _PLANS_HOLD_SECONDS = 2
@@ -39,7 +39,7 @@ class PostgresqlSession:
     """
 
     def __init__(self, connection: Connection[Any], *, keeps_statements: bool) -> None:
-        self.translate: Translate = _as_it_is
+        self.translate: Translate = as_it_is
         self._libpq = connection.pgconn
         self._socket = select.poll()
         self._reader = Transformer(connection)
@@ -270,10 +270,6 @@ class _Sent:
         if self.result is None or self.result.status not in _FINE:
             raise LookupError("The statement was not run, for one before it failed.")
         return self.result
-
-
-def _as_it_is(error: Exception) -> Exception:
-    return error
 
 
 def _as_text(value: Any) -> bytes | None:

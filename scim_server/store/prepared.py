@@ -18,12 +18,12 @@ from sqlalchemy import ARRAY, Dialect, Float, Insert, Numeric, Text, Update, bin
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from sqlalchemy.types import TypeEngine
 
+from scim_server.store.arrays import in_chunks
 from scim_server.store.sessions import Answer, Session
 
 Parameters = Mapping[str, Any]
 Processor = Callable[[Any], Any]
 
-_GATHERED = 1000  # so many rows as are worth a statement, and no more than fit into memory with ease
 _numbers = count(1)
 
 
@@ -127,8 +127,7 @@ class Prepared:
         names = tuple(rows[0])
         if names not in self._gathering:
             self._gathering[names] = Prepared(_from_arrays(self.statement, names))
-        for start in range(0, len(rows), _GATHERED):
-            some = rows[start : start + _GATHERED]
+        for some in in_chunks(rows):
             columns = {name: [row[name] for row in some] for name in names}
             self._gathering[names].run(session, dialect, columns)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import orjson
@@ -374,7 +374,10 @@ def save(
 
 
 def _save_seats(tx: Transaction, organization_id: str, changes: Sequence[SeatChange], at: datetime) -> None:
-    """Store the seats of some members; where many get the same seat, they are one statement."""
+    """Store the seats of some members; where many get the same seat, they are one statement.
+
+    Their rows are taken in the order of their ids, whoever gets what.
+    """
     alike: dict[Seat, list[str]] = {}
     for change in changes:
         alike.setdefault(change.after, []).append(change.member_id)
@@ -388,7 +391,7 @@ def _save_seats(tx: Transaction, organization_id: str, changes: Sequence[SeatCha
         else:
             rows += [{**columns, "of_member": member_id} for member_id in ids]
     if rows:
-        tx.execute(_SAVE, rows)
+        tx.execute(_SAVE, sorted(rows, key=itemgetter("of_member")))
 
 
 def newest_holders(tx: Transaction, organization_id: str, tier: str, limit: int) -> list[str]:

@@ -80,7 +80,7 @@ class SqliteSession:
     """A connection to SQLite, which answers at once."""
 
     def __init__(self, connection: SqliteConnection) -> None:
-        self.translate: Translate = _as_it_is
+        self.translate: Translate = as_it_is
         self._connection = connection
         self._cursor = connection.cursor()
 
@@ -125,5 +125,6 @@ class SqliteSession:
             raise self.translate(error) from error
 
 
-def _as_it_is(error: Exception) -> Exception:
+def as_it_is(error: Exception) -> Exception:
+    """Return the error: what a session raises that no transaction has taken yet."""
     return error

@@ -98,9 +98,8 @@ def _grant(here: Services, request: Request, now: datetime) -> Grant:
         raise Unauthenticated(_NO_TOKEN)
     grant, use_is_stale, something_is_due = here.database.look_up(access.authenticate, match[1], now)
     if use_is_stale:
-        with suppress(
-            Unavailable
-        ):  # which is no reason to refuse a request that only reads, nor to make it wait
+        # It is no reason to refuse a request that only reads, nor to make it wait.
+        with suppress(Unavailable):
             here.database.run_if_free(access.record_use, grant, now)
     if something_is_due:
         with suppress(Unavailable):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -229,12 +229,14 @@ class ReadyAnswer(Answer):
         self._ready_headers = headers
         self._body = body
 
-    @property
+    # Werkzeug has an attribute here, which it fills whether anybody looks or not.
+    @cached_property
     def headers(self) -> Headers:  # type: ignore[override]
         return Headers(self._ready_headers)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        start_response(_STATUS_LINES[self._status_code], self._ready_headers)
+        headers = list(self.headers) if "headers" in vars(self) else self._ready_headers
+        start_response(_STATUS_LINES[self._status_code], headers)
         return [self._body] if environ["REQUEST_METHOD"] != "HEAD" else []
 
 

@@ -12,6 +12,8 @@ from sqlalchemy import func, select
 
 from scim_server.store.tables import groups, memberships, users
 
+pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+
 
 class Meanwhile:
     """Listens, and does something once, before a function of the product runs its statement."""
@@ -30,10 +32,7 @@ class Meanwhile:
 
 
 @pytest.fixture
-def meanwhile(database, statement_listeners):
-    if database.is_sqlite:
-        pytest.skip("nobody else writes meanwhile")
-
+def meanwhile(statement_listeners):
     @contextmanager
     def listening(function: str, does: Callable[[], Any]):
         listener = Meanwhile(function, does)

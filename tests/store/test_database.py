@@ -50,6 +50,16 @@ def names(tx: Transaction) -> list[str]:
 
 
 @pytest.fixture
+def sqlite(tmp_path: Path, sqlite_template: Path) -> Iterator[Database]:
+    """A database in a file, for what SQLite has to itself."""
+    path = tmp_path / "scim.sqlite3"
+    shutil.copy(sqlite_template, path)
+    opened = Database(f"sqlite:///{path}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
 def other(database: Database) -> Iterator[Database]:
     """The same database, as another process has it open."""
     opened = Database(database.engine.url.render_as_string(hide_password=False))
@@ -192,53 +202,41 @@ def test_what_may_as_well_not_happen_waits_for_nobody(database, other):
     )
 
 
-def test_what_may_as_well_not_happen_gives_way_to_other_programs(tmp_path: Path, sqlite_template):
-    path = tmp_path / "scim.sqlite3"
-    shutil.copy(sqlite_template, path)
-    database = Database(f"sqlite:///{path}")
-    with closing(sqlite3.connect(path, isolation_level=None)) as program:
+def test_what_may_as_well_not_happen_gives_way_to_other_programs(sqlite):
+    with closing(sqlite3.connect(sqlite.engine.url.database, isolation_level=None)) as program:
         program.execute("BEGIN IMMEDIATE")
         begun = time.monotonic()
         with pytest.raises(Unavailable):
-            database.run_if_free(add, "acme")
+            sqlite.run_if_free(add, "acme")
         assert time.monotonic() - begun < 5
         program.execute("ROLLBACK")
 
-    database.run(add, "acme")
-    assert database.read(names) == ["acme"]
-    database.close()
+    sqlite.run(add, "acme")
+    assert sqlite.read(names) == ["acme"]
 
 
-def test_a_turn_that_cannot_be_taken_is_nobodys(tmp_path: Path, sqlite_template, monkeypatch):
-    path = tmp_path / "scim.sqlite3"
-    shutil.copy(sqlite_template, path)
-    database = Database(f"sqlite:///{path}")
+def test_a_turn_that_cannot_be_taken_is_nobodys(sqlite, monkeypatch):
 
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    for run in (database.run, database.run_if_free):
+    for run in (sqlite.run, sqlite.run_if_free):
         with monkeypatch.context() as patched, pytest.raises(OSError, match="No locks"):
             patched.setattr("fcntl.flock", refuse)
             run(add, "acme")
 
-    database.run(add, "acme")
-    assert database.read(names) == ["acme"]
-    database.close()
+    sqlite.run(add, "acme")
+    assert sqlite.read(names) == ["acme"]
 
 
-def test_the_log_of_sqlite_is_copied_beside_the_writers(tmp_path: Path, sqlite_template, monkeypatch):
-    path = tmp_path / "scim.sqlite3"
-    shutil.copy(sqlite_template, path)
+def test_the_log_of_sqlite_is_copied_beside_the_writers(sqlite, monkeypatch):
     monkeypatch.setattr("scim_server.store.database._COMMITS_BETWEEN_CHECKPOINTS", 3)
-    database = Database(f"sqlite:///{path}")
     for number in range(3):
-        database.run(add, f"acme {number}")
+        sqlite.run(add, f"acme {number}")
 
     until = time.monotonic() + 20
-    while (found := rows_without_the_log(path)) < 3 and time.monotonic() < until:
+    while (found := rows_without_the_log(Path(sqlite.engine.url.database))) < 3 and time.monotonic() < until:
         time.sleep(0.01)
-    database.close()
 
     assert found == 3
 

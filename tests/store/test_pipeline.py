@@ -30,6 +30,10 @@ ROWS = Prepared(
 )
 
 
+# SQLite answers at once, counts the bytes of a text, and has writers take turns before they begin.
+on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+
+
 def row(ordinal: int, **more: Any) -> dict[str, Any]:
     empty = {"value_key": "", "type_key": None, "is_primary": False, "element": None}
     key = {"organization_id": "acme", "resource_id": "ada", "attribute": "emails", "ordinal": ordinal}
@@ -152,6 +156,7 @@ def test_a_failure_in_a_savepoint_shows_there(opened):
     assert opened.read(values) == {1: "", 3: ""}
 
 
+@on_postgresql
 def test_a_savepoint_is_undone_whatever_was_on_its_way_when_it_was_left(opened):
     def work(tx: Transaction) -> None:
         tx.execute(INSERT, row(1))
@@ -160,13 +165,12 @@ def test_a_savepoint_is_undone_whatever_was_on_its_way_when_it_was_left(opened):
             raise ValueError
         tx.execute(INSERT, row(2))
 
-    if opened.is_sqlite:
-        pytest.skip("a statement fails at once")
     opened.run(work)
 
     assert opened.read(values) == {1: "", 2: ""}
 
 
+@on_postgresql
 def test_what_is_prepared_is_known_whatever_fails(opened, monkeypatch):
     """Statements are forgotten to make room; behind a failure they are not, and go on being known."""
     monkeypatch.setattr("scim_server.store.postgresql._MOST_PREPARED", 2)
@@ -177,8 +181,6 @@ def test_what_is_prepared_is_known_whatever_fails(opened, monkeypatch):
         for statement in others:
             tx.execute(statement)
 
-    if opened.is_sqlite:
-        pytest.skip("nothing is prepared by name")
     opened.run(work)
     for _ in range(3):
         with pytest.raises(IntegrityError):
@@ -186,6 +188,7 @@ def test_what_is_prepared_is_known_whatever_fails(opened, monkeypatch):
         assert opened.read(values) == {1: ""}
 
 
+@on_postgresql
 def test_a_statement_behind_a_failure_has_no_answer(opened):
     def work(tx: Transaction) -> None:
         tx.execute(INSERT, row(1))
@@ -195,15 +198,12 @@ def test_a_statement_behind_a_failure_has_no_answer(opened):
             tx.settle()
         later.all()
 
-    if opened.is_sqlite:
-        pytest.skip("a statement fails at once")
     with pytest.raises(LookupError, match="was not run"):
         opened.run(work)
 
 
+@on_postgresql
 def test_a_text_ends_where_it_ends(opened):
-    if opened.is_sqlite:
-        pytest.skip("SQLite counts")
     with pytest.raises(DataError, match="NUL"):
         opened.run(lambda tx: tx.execute(INSERT, row(1, value_key="a\0b")))
 
@@ -219,10 +219,9 @@ def test_a_statement_made_at_run_time_sees_what_went_before(opened):
     assert opened.read(values) == {1: "", 2: ""}
 
 
+@on_postgresql
 def test_a_thread_that_waits_for_a_row_lets_the_others_work(database):
     """It waits for a lock that another thread of the process has: one that could not go on would keep it for ever."""
-    if database.is_sqlite:
-        pytest.skip("writers take turns before they begin")
     database.run(lambda tx: tx.execute(INSERT, [row(1), row(2)]))
     is_held, go_on = threading.Event(), threading.Event()
 
