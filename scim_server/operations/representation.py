@@ -61,7 +61,7 @@ def group(call: Call, record: GroupRecord, members: Sequence[Membership], projec
     derived: Json = {"id": record.id}
     if members:
         derived["members"] = [member_reference(call, member) for member in members]
-    derived["meta"] = meta(call, call.group_type, record)
+    derived["meta"] = _meta(call, record)
     return orjson.dumps(projection.apply({**record.as_json(), **derived}))
 
 
@@ -71,7 +71,7 @@ def _whole_group(call: Call, record: GroupRecord, members: Sequence[Membership])
     100,000 members as objects would take many times the memory of their text.
     """
     head = f'{record.document[:-1]},"id":"{record.id}",'.encode()
-    tail = b'"meta":%b}' % orjson.dumps(meta(call, call.group_type, record))
+    tail = b'"meta":%b}' % orjson.dumps(_meta(call, record))
     if not members:
         return head + tail
     texts = (_member_texts(call, chunk) for chunk in in_chunks(members))
@@ -175,13 +175,13 @@ def location(call: Call, type_name: str, resource_id: str) -> str:
     return f"{call.base_url}/{_ENDPOINTS[type_name]}/{resource_id}"
 
 
-def meta(call: Call, resource_type: ResourceType, record: UserRecord | GroupRecord) -> Json:
-    """Return the ``meta`` attribute (RFC 7643 §3.1)."""
+def _meta(call: Call, record: GroupRecord) -> Json:
+    """Return the ``meta`` attribute of a group (RFC 7643 §3.1)."""
     return {
-        "resourceType": resource_type.name,
+        "resourceType": "Group",
         "created": format_date_time(record.created_at),
         "lastModified": format_date_time(record.modified_at),
-        "location": location(call, resource_type.name, record.id),
+        "location": location(call, "Group", record.id),
         "version": entity_tag(record.version),
     }
 
