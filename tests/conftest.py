@@ -21,6 +21,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
@@ -36,6 +37,9 @@ from tests.statements import Listener, shown_to
 from tests.world import Client, World
 
 TEMPLATE = "scim_template"
+# How long an example takes says how busy the machine is: no test asks for that.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 WITHOUT_POSTGRESQL = os.environ.get("SCIM_TEST_WITHOUT_POSTGRES") == "1"
 
 

@@ -112,7 +112,7 @@ def delete(tx: Transaction, call: Call, group_id: str, preconditions: Preconditi
     require(preconditions, record.version)
     left = store.remove_all_members(tx, call.organization_id, group_id)
     above = store.remove_from_all(tx, call.organization_id, group_id)
-    store.touch(tx, call.organization_id, above, call.at)
+    store.touch(tx, call.organization_id, above(), call.at)
     seat_rules.delete_mapping(tx, call.organization_id, group_id)
     store.delete_group(tx, call.organization_id, group_id)
     happened: list[Event] = [GroupDeleted(group_id, record.display_name, len(left))]
@@ -217,14 +217,17 @@ def _touch_members(
 def _add(tx: Transaction, call: Call, group_id: str, ids: Sequence[str]) -> Difference:
     if not ids:
         return Difference()
-    known = store.known_members(tx, call.organization_id, ids)
-    unknown = [member_id for member_id in ids if member_id not in known or member_id == group_id]
+    joined = store.add_users(tx, call.organization_id, group_id, ids)
+    others = set(ids).difference(joined)  # groups, members already, or nobody
+    known = store.known_members(tx, call.organization_id, others)
+    known.pop(group_id, None)
+    unknown = [member_id for member_id in ids if member_id in others and member_id not in known]
     if unknown and call.client.unknown_member is UnknownMember.REJECT:
         raise InvalidValue(f"members: there is no user or group {unknown[0][:100]}.")
     if unknown:
         call.note(Deviation.UNKNOWN_MEMBER_SKIPPED)
-    known.pop(group_id, None)
-    joined = store.add_members(tx, call.organization_id, group_id, known)
+    below = {member_id: kind for member_id, kind in known.items() if kind == "Group"}
+    joined += store.add_members(tx, call.organization_id, group_id, below)
     return Difference(joined=joined, skipped=len(unknown))
 
 

@@ -247,8 +247,7 @@ def _locked(tx: Transaction, call: Call, member_id: str) -> tuple[Situation, Mem
     record = users.lock(tx, call.organization_id, member_id)
     if record.role == Role.PRIMARY_OWNER and call.role == Role.ADMIN:
         raise primary_owner_protected("only an owner may change the primary owner's seat.")
-    situation = seats.lock(tx, call)
-    [member] = seat_store.members(tx, call.organization_id, [member_id], with_mappings=situation.maps_groups)
+    situation, [member] = seats.lock_with(tx, call, [member_id])
     return situation, member
 
 

@@ -91,6 +91,19 @@ def lock(tx: Transaction, call: Call) -> Situation:
     return situation_of(store.lock_rules(tx, call.organization_id))
 
 
+def lock_with(
+    tx: Transaction, call: Call, member_ids: Sequence[str], *, are_in_groups: bool = True
+) -> tuple[Situation, list[Member]]:
+    """Hold the pools, and return with what stands what the policy must know of some members.
+
+    ``are_in_groups`` False: they are known to be in none.
+    """
+    rules = store.lock_and_ask_for_rules(tx, call.organization_id)
+    asked = store.AskedMembers(tx, call.organization_id, member_ids)
+    situation = situation_of(rules())
+    return situation, asked.read(with_mappings=are_in_groups and situation.maps_groups)
+
+
 def situation_of(rules: store.Rules) -> Situation:
     tiers = tuple(pool.tier for pool in rules.pools)
     return Situation(rules, _settings_of(rules.settings, tiers, Plan(rules.plan)))
@@ -131,13 +144,13 @@ def seat_new_members(
     Raises SeatLimitReached where the organization refuses people it has no seat for, OneByOne
     where it may refuse some, or buys for each.
     """
-    situation = lock(tx, call)
+    if are_in_groups:
+        situation, members = lock_with(tx, call, [member.id for member in members])
+    else:
+        situation = lock(tx, call)
     policy = situation.settings.exhausted_policy
     if len(members) > 1 and policy in (ExhaustedPolicy.REJECT, ExhaustedPolicy.AUTO_PURCHASE):
         raise OneByOne
-    if are_in_groups:
-        ids = [member.id for member in members]
-        members = store.members(tx, call.organization_id, ids, with_mappings=situation.maps_groups)
     decision = decide(tx, call, situation, members)
     seats = seats_after(decision.outcome, members)
     if policy is ExhaustedPolicy.REJECT and any(
@@ -153,25 +166,30 @@ def place_new_members(
     tx: Transaction, call: Call, decision: Decision, members: Sequence[Member], cause: str
 ) -> list[Event]:
     """Store the seats of people who have none on record yet, and what else a decision changes."""
-    outcome = decision.outcome
-    seats = seats_after(outcome, members)
+    seats = seats_after(decision.outcome, members)
     store.create(tx, call.organization_id, seats, call.at)
-    others = [change for change in outcome.changes if change.member_id not in seats]
-    store.save(
-        tx, call.organization_id, others, outcome.used_delta(), call.at, allocated_delta=decision.allocated
-    )
-    happened: list[Event] = _charge(tx, call, decision)
-    happened += roles.follow_groups(tx, call, members)
-    return happened + events_of(outcome.changes, cause)
+    return _store(tx, call, decision, members, cause, but_for=seats.keys())
 
 
 def reconcile_members(tx: Transaction, call: Call, member_ids: Sequence[str], cause: str) -> list[Event]:
     """Evaluate some members anew and serve the queue with what comes free (seat rule B5)."""
     if not member_ids:
         return []
-    situation = lock(tx, call)
-    members = store.members(tx, call.organization_id, member_ids, with_mappings=situation.maps_groups)
+    situation, members = lock_with(tx, call, member_ids)
     return settle(tx, call, situation, members, cause)
+
+
+def reconcile_member(
+    tx: Transaction, call: Call, member_id: str, cause: str
+) -> tuple[Seat | None, list[Event]]:
+    """Evaluate one member anew (``reconcile_members``), and return their seat too; None where none was stored."""
+    situation, members = lock_with(tx, call, [member_id])
+    decision = decide(tx, call, situation, members)
+    happened = carry_out(tx, call, situation, decision, members, cause)
+    if _takes_too_many(situation, decision):
+        return None, happened
+    stored = {change.member_id: change.after for change in decision.outcome.changes}
+    return stored.get(member_id), happened
 
 
 def after_new_settings(tx: Transaction, call: Call, changed: AbstractSet[str]) -> list[Event]:
@@ -199,12 +217,13 @@ def keeping_seats(situation: Situation) -> Situation:
 def release(tx: Transaction, call: Call, member_id: str, cause: str) -> list[Event]:
     """Take the seat of somebody who is about to be removed and give it to the queue (seat rule B6).
 
-    They are in no group any more; the role that one gave does not change for the moment that is left.
+    Their row is left as it is, for it goes next. They are in no group any more; the role that one gave
+    does not change for the moment that is left.
     """
-    situation = lock(tx, call)
-    [member] = store.members(tx, call.organization_id, [member_id], with_mappings=False)
+    situation, [member] = lock_with(tx, call, [member_id], are_in_groups=False)
     leaver = replace(member, status=Status.SUSPENDED, own_role=member.role)
-    return settle(tx, call, situation, [leaver], cause)
+    decision = decide(tx, call, situation, [leaver])
+    return _store(tx, call, decision, [leaver], cause, but_for={member_id})
 
 
 def settle_after_reduction(
@@ -310,9 +329,27 @@ def carry_out(
 
     Such an event waits for an owner (``removal_guard``): nobody whom it concerns is evaluated until then.
     """
-    outcome, guard = decision.outcome, situation.settings.removal_guard
-    if is_guarded and guard is not None and outcome.seats_taken > guard:
-        return [_hold(tx, call, outcome, members, cause)]
+    if is_guarded and _takes_too_many(situation, decision):
+        return [_hold(tx, call, decision.outcome, members, cause)]
+    return _store(tx, call, decision, members, cause)
+
+
+def _takes_too_many(situation: Situation, decision: Decision) -> bool:
+    guard = situation.settings.removal_guard
+    return guard is not None and decision.outcome.seats_taken > guard
+
+
+def _store(
+    tx: Transaction,
+    call: Call,
+    decision: Decision,
+    members: Sequence[Member],
+    cause: str,
+    *,
+    but_for: AbstractSet[str] = frozenset(),
+) -> list[Event]:
+    """Store what was decided, the seats of those who are ``but_for`` excepted, and return what happened."""
+    outcome = decision.outcome
     store.save(
         tx,
         call.organization_id,
@@ -320,6 +357,7 @@ def carry_out(
         outcome.used_delta(),
         call.at,
         allocated_delta=decision.allocated,
+        but_for=but_for,
     )
     happened: list[Event] = _charge(tx, call, decision)
     happened += roles.follow_groups(tx, call, members)

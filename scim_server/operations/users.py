@@ -185,8 +185,8 @@ def delete(tx: Transaction, call: Call, user_id: str, preconditions: Preconditio
 def remove(tx: Transaction, call: Call, user_id: str, cause: str) -> list[Event]:
     """Take a user, who is locked, out of all groups and off the seat, and forget them."""
     left = groups.remove_from_all(tx, call.organization_id, user_id)
-    groups.touch(tx, call.organization_id, left, call.at)
     released = seats.release(tx, call, user_id, cause)
+    groups.touch(tx, call.organization_id, left(), call.at)
     store.delete_user(tx, call.organization_id, user_id)
     organizations.count_users(tx, call.organization_id, -1)
     return released
@@ -215,15 +215,15 @@ def _store_change(
     )
     changed = _changed(call, record.id, before, after)
     cause = _what_moves_the_seat(before, after)
-    if cause is not None:
-        seated = seats.reconcile_members(tx, call, [record.id], cause)
-        event_log.append(tx, call, [changed, *seated])
-        return _shown(call, store.get_shown(tx, call.organization_id, record.id), wanted)
-    event_log.append(tx, call, [changed])
-    changed_record = record._replace(
-        document=text, modified_at=microseconds_of(call.at), version=record.version + 1
+    seat, seated = seats.reconcile_member(tx, call, record.id, cause) if cause else (None, [])
+    event_log.append(tx, call, [changed, *seated])
+    now = record._replace(
+        document=text,
+        modified_at=microseconds_of(call.at),
+        version=record.version + 1,
+        active=is_active(after),
     )
-    return _shown(call, changed_record, wanted)
+    return _shown(call, now if seat is None else store.with_seat(now, seat), wanted)
 
 
 def _what_moves_the_seat(before: Json, after: Json) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib import import_module
@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import (
+    Select,
     Text,
     bindparam,
     delete,
     exists,
     insert,
+    literal,
     select,
     true,
     union,
@@ -169,20 +171,20 @@ _REMOVE_FROM_ALL = Prepared(
     )
     .returning(memberships.c.group_id)
 )
+_to_organization = bindparam("in_organization", type_=Text())
+_to_group = bindparam("to_group", type_=Text())
 _types_by_id = pairs_of("types_by_id")
-_newcomers = select(
-    bindparam("in_organization", type_=Text()),
-    bindparam("to_group", type_=Text()),
-    _types_by_id.c.key,
-    _types_by_id.c.value,
-).where(true())  # lest SQLite take the ON of ON CONFLICT for that of a join
+# That a condition is said at all keeps SQLite from taking the ON of ON CONFLICT for that of a join.
+_newcomers = select(_to_organization, _to_group, _types_by_id.c.key, _types_by_id.c.value).where(true())
 _columns_of_membership = ["organization_id", "group_id", "member_id", "member_type"]
-_KNOWN_USERS = Prepared(
+_known_users = (
     select(users.c.id)
     .where(users.c.organization_id == bindparam("organization_id"), among(users.c.id, "ids"))
     .order_by(users.c.id)
     .with_for_update(read=True, key_share=True)
 )
+_KNOWN_USERS = Prepared(_known_users)
+_new_users = _known_users.with_only_columns(_to_organization, _to_group, users.c.id, literal("User", Text()))
 _KNOWN_GROUPS = Prepared(
     select(groups.c.id)
     .where(_of_organization, among(groups.c.id, "ids"))
@@ -354,23 +356,40 @@ def known_members(tx: Transaction, organization_id: str, ids: Collection[str]) -
     return known
 
 
+def add_users(tx: Transaction, organization_id: str, group_id: str, ids: Collection[str]) -> list[str]:
+    """Add those among some ids that are users' and keep their rows from being deleted meanwhile.
+
+    Return who were not members before.
+    """
+    joined: list[str] = []
+    for chunk in in_chunks(sorted(ids)):
+        parameters = {
+            "organization_id": organization_id,
+            "ids": chunk,
+            "in_organization": organization_id,
+            "to_group": group_id,
+        }
+        joined += tx.execute(_insert_unless_there(tx.dialect.name, _new_users), parameters).scalars()
+    return joined
+
+
 def add_members(
     tx: Transaction, organization_id: str, group_id: str, types_by_id: Mapping[str, str]
 ) -> list[str]:
-    """Add members; return those who were not members before."""
+    """Add members, who are known to exist; return those who were not members before."""
     joined: list[str] = []
     for chunk in in_chunks(sorted(types_by_id)):
         types = {member_id: types_by_id[member_id] for member_id in chunk}
         parameters = {"in_organization": organization_id, "to_group": group_id, "types_by_id": types}
-        joined += tx.execute(_insert_unless_there(tx.dialect.name), parameters).scalars()
+        joined += tx.execute(_insert_unless_there(tx.dialect.name, _newcomers), parameters).scalars()
     return joined
 
 
 @cache
-def _insert_unless_there(database: str) -> Prepared:
+def _insert_unless_there(database: str, rows: Select[Any]) -> Prepared:
     """Both databases say ON CONFLICT DO NOTHING, and SQLAlchemy has it once for each; one of them is loaded."""
     dialect = import_module(f"sqlalchemy.dialects.{database}")
-    insert_into = dialect.insert(memberships).from_select(_columns_of_membership, _newcomers)
+    insert_into = dialect.insert(memberships).from_select(_columns_of_membership, rows)
     return Prepared(insert_into.on_conflict_do_nothing().returning(memberships.c.member_id))
 
 
@@ -389,10 +408,10 @@ def remove_all_members(tx: Transaction, organization_id: str, group_id: str) -> 
     return list(rows.scalars())
 
 
-def remove_from_all(tx: Transaction, organization_id: str, member_id: str) -> list[str]:
-    """Remove somebody from every group; return the groups."""
+def remove_from_all(tx: Transaction, organization_id: str, member_id: str) -> Callable[[], list[str]]:
+    """Remove somebody from every group; what is returned waits for the groups and names them."""
     rows = tx.execute(_REMOVE_FROM_ALL, {"organization_id": organization_id, "member_id": member_id})
-    return list(rows.scalars())
+    return lambda: list(rows.scalars())
 
 
 def not_found(group_id: str) -> NotFound:

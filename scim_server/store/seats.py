@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -265,25 +266,50 @@ def lock_rules(tx: Transaction, organization_id: str) -> Rules:
 
     Every seat change of an organization starts here, so two of them never run at the same time.
     """
+    return lock_and_ask_for_rules(tx, organization_id)()
+
+
+def lock_and_ask_for_rules(tx: Transaction, organization_id: str) -> Callable[[], Rules]:
+    """Do as ``lock_rules``, but wait for the answer only where it is called."""
     if tx.dialect.name == "sqlite":  # which has one writer anyway
-        return rules(tx, organization_id)
+        return partial(rules, tx, organization_id)
     parameters = {"organization_id": organization_id}
     rows = tx.execute(_LOCK_RULES, parameters)
     # Asked only then: a statement that waited for a lock sees other tables as they were before it waited.
     somebody_waits = tx.execute(_SOMEBODY_WAITS, parameters)
-    return _rules_of(rows.all(), somebody_waits=somebody_waits.scalar_one())
+    return lambda: _rules_of(rows.all(), somebody_waits=somebody_waits.scalar_one())
 
 
 def members(
     tx: Transaction, organization_id: str, ids: Sequence[str], *, with_mappings: bool
 ) -> list[Member]:
     """Return what the policy must know of some members, in the order in which they were created."""
-    found = []
-    for chunk in in_chunks(sorted(set(ids))):
-        parameters = {"organization_id": organization_id, "ids": chunk}
-        mappings = _mappings_of(tx, parameters) if with_mappings else {}
-        found += [_member_of(row, mappings.get(row.id, ())) for row in tx.execute(_MEMBERS, parameters)]
-    return found
+    return AskedMembers(tx, organization_id, ids).read(with_mappings=with_mappings)
+
+
+class AskedMembers:
+    """Members who were asked for, the first of them on their way already (``members``)."""
+
+    def __init__(self, tx: Transaction, organization_id: str, ids: Sequence[str]) -> None:
+        self._tx = tx
+        self._organization_id = organization_id
+        self._chunks = list(in_chunks(sorted(set(ids))))
+        self._first = self._ask(self._chunks[0]) if self._chunks else ()
+
+    def read(self, *, with_mappings: bool) -> list[Member]:
+        found = []
+        for place, chunk in enumerate(self._chunks):
+            rows = self._ask(chunk) if place else self._first
+            mappings = _mappings_of(self._tx, self._parameters(chunk)) if with_mappings else {}
+            found += [_member_of(row, mappings.get(row.id, ())) for row in rows]
+        return found
+
+    def _ask(self, ids: list[str]) -> Iterable[Any]:
+        rows: Iterable[Any] = self._tx.execute(_MEMBERS, self._parameters(ids))
+        return rows
+
+    def _parameters(self, ids: list[str]) -> dict[str, Any]:
+        return {"organization_id": self._organization_id, "ids": ids}
 
 
 def _mappings_of(tx: Transaction, parameters: Mapping[str, Any]) -> dict[str, tuple[GroupMapping, ...]]:
@@ -351,10 +377,14 @@ def save(
     at: datetime,
     *,
     allocated_delta: Mapping[str, int] | None = None,
+    but_for: AbstractSet[str] = frozenset(),
 ) -> None:
-    """Store what the policy decided; the CHECK on the pools is the last judge."""
+    """Store what the policy decided; the CHECK on the pools is the last judge.
+
+    The seats of those who are ``but_for`` are the caller's to store, or to forget.
+    """
     in_order = sorted(changes, key=_member_id)  # as ``users.touch`` takes them
-    for chunk in in_chunks(in_order):
+    for chunk in in_chunks(change for change in in_order if change.member_id not in but_for):
         _save_seats(tx, organization_id, chunk, at)
     bought = allocated_delta or {}
     moved = [

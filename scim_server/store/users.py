@@ -30,6 +30,7 @@ from scim_server.store.arrays import among, in_chunks, pairs_text
 from scim_server.store.prepared import Prepared
 from scim_server.store.tables import Instant, assignments, groups, memberships, microseconds_of, users
 from scim_server.store.transaction import Transaction
+from seat_policy import Seat, seat_status
 
 
 class UserRecord(NamedTuple):
@@ -418,6 +419,18 @@ def as_shown(record: UserRecord) -> ShownUser:
         waiting_since=None if record.waiting_since is None else microseconds_of(record.waiting_since),
         groups=None,
         role=record.role,
+    )
+
+
+def with_seat(user: ShownUser, seat: Seat) -> ShownUser:
+    """Return a user as shown once a new seat has been stored for them, which counts the version up."""
+    return user._replace(
+        version=user.version + 1,
+        tier=seat.tier,
+        source=seat.source.value,
+        seat_status=seat_status(seat).value,
+        desired=seat.desired,
+        waiting_since=None if seat.waiting_since is None else microseconds_of(seat.waiting_since),
     )
 
 

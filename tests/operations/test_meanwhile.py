@@ -104,7 +104,7 @@ def test_a_group_that_is_deleted_while_somebody_logs_in_has_no_members(acme, dat
 
 
 def test_a_member_who_is_deleted_while_they_are_added_is_not_added(acme, database, meanwhile):
-    with meanwhile("store.groups.known_members", lambda: acme.remove("ada")):
+    with meanwhile("store.groups.add_users", lambda: acme.remove("ada")):
         acme.patch_group("eng", add=("ada",))
 
     assert dangling(database) == (0, 0)

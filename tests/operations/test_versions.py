@@ -182,3 +182,78 @@ def test_members_added_at_once_are_all_kept(acme):
 
     members = acme.scim.get(f"/Groups/{acme.ids['eng']}")["members"]
     assert {member["value"] for member in members} == {acme.ids[name] for name in names}
+
+
+def suspend(acme):
+    acme.push("bea", "cleo", "dan")
+    return "PATCH", [{"op": "replace", "path": "active", "value": False}]
+
+
+def bring_back(acme):
+    acme.set_active("ada", False)
+    return "PUT", {"userName": "ada", "active": True, "title": "Boss"}
+
+
+def bring_back_to_the_queue(acme):
+    acme.settings(exhausted_policy="wait")
+    acme.set_active("ada", False)
+    acme.push("bea", "cleo", "dan", "eve", "fay", "gus")
+    return "PATCH", [{"op": "replace", "path": "active", "value": True}]
+
+
+def bring_back_to_a_bought_seat(acme):
+    acme.settings(exhausted_policy="auto_purchase", auto_purchase_monthly_cap=5, default_ceiling="premium")
+    acme.set_active("ada", False)
+    acme.push("bea", "cleo", "dan", "eve", "fay", "gus")
+    return "PATCH", [{"op": "replace", "path": "active", "value": True}]
+
+
+def bring_back_to_a_role(acme):
+    acme.group("eng", "ada", tier="standard")
+    acme.owner.put(f"/mappings/{acme.ids['eng']}", {"tier": "standard", "role": "admin"})
+    acme.set_active("ada", False)
+    return "PATCH", [{"op": "replace", "path": "active", "value": True}]
+
+
+def suspend_one_of_no_seat(acme):
+    acme.settings(group_mappings="on", unmapped_policy="unassigned")
+    return "PATCH", [{"op": "replace", "path": "active", "value": False}]
+
+
+def lose_the_seat_of_a_group(acme):
+    acme.group("eng", "ada", tier="standard")
+    acme.settings(unmapped_policy="remove", removal_guard=1)
+    return "PATCH", [{"op": "replace", "path": "active", "value": False}]
+
+
+def name_a_tier(acme):
+    acme.settings(named_tiers=True)
+    return "PATCH", [{"op": "add", "path": "entitlements", "value": [{"type": "seat", "value": "standard"}]}]
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        suspend,
+        bring_back,
+        bring_back_to_the_queue,
+        bring_back_to_a_bought_seat,
+        bring_back_to_a_role,
+        suspend_one_of_no_seat,
+        lose_the_seat_of_a_group,
+        name_a_tier,
+    ],
+)
+def test_a_change_that_moves_the_seat_answers_what_a_get_does(acme, clock, prepare):
+    """The answer is made of what was decided, and not read back."""
+    method, change = prepare(acme)
+    clock.advance(seconds=5)
+    before = tag(acme)
+    body = change if method == "PUT" else {"schemas": [PATCH_OP], "Operations": change}
+
+    answer = acme.scim.request(method, acme.path, body)
+
+    read = acme.scim.request("GET", acme.path)
+    assert answer.status_code == 200
+    assert answer.headers["ETag"] == read.headers["ETag"] != before
+    assert answer.get_json(force=True) == read.get_json(force=True)

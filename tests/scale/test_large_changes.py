@@ -122,7 +122,7 @@ def what_stands(acme: World) -> dict[str, Any]:
 
 
 @given(story=st.lists(happening, min_size=3, max_size=6))
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_the_outcome_is_the_same_in_one_chunk_and_in_many(world, story):
     outcomes = []
     for chunk in (1000, 9, 1):

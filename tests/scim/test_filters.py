@@ -852,7 +852,7 @@ TEXTS = (
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(TEXTS, st.booleans())
 def test_any_text_is_a_filter_or_an_invalid_filter(text, lenient):
     try:
@@ -863,7 +863,7 @@ def test_any_text_is_a_filter_or_an_invalid_filter(text, lenient):
         hash(shape_and_values(expression)[0])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(TEXTS, st.booleans())
 def test_any_text_is_a_filter_for_all_types_or_an_invalid_filter(text, lenient):
     try:
@@ -874,7 +874,7 @@ def test_any_text_is_a_filter_for_all_types_or_an_invalid_filter(text, lenient):
         assert found.keys() == {"User", "Group"}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(TEXTS, st.booleans())
 def test_any_text_is_a_path_or_an_invalid_path_or_filter(text, lenient):
     try:
