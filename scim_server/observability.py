@@ -10,7 +10,6 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -90,7 +89,11 @@ def make_log(level: str = "info") -> FilteringBoundLogger:
     """Return the logger of one application; nothing global is configured."""
     log: FilteringBoundLogger = structlog.wrap_logger(
         _StandardError(),
-        processors=[structlog.processors.format_exc_info, _as_line],
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _as_line,
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level.lower()]),
         cache_logger_on_first_use=True,
     )
@@ -107,9 +110,8 @@ _LEVELS = {
 
 
 def _as_line(_logger: Any, method: str, event: structlog.typing.EventDict) -> str:
-    event["timestamp"] = datetime.now(UTC)
     event["level"] = method
     return orjson.dumps(event, default=repr, option=_LINE).decode()
 
 
-_LINE = orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
+_LINE = orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
