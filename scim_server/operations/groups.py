@@ -108,10 +108,11 @@ def patch(
 
 def delete(tx: Transaction, call: Call, group_id: str, preconditions: Preconditions | None) -> None:
     """Remove a group; who held a seat because of it is evaluated anew (RFC 7644 §3.6, seat rule B6)."""
+    held = store.lock_groups_of(tx, call.organization_id, group_id)
     record = store.lock(tx, call.organization_id, group_id, to_delete=True)
     require(preconditions, record.version)
     left = store.remove_all_members(tx, call.organization_id, group_id)
-    above = store.remove_from_all(tx, call.organization_id, group_id)
+    above = store.remove_from_all(tx, call.organization_id, group_id, held)
     store.touch(tx, call.organization_id, above(), call.at)
     seat_rules.delete_mapping(tx, call.organization_id, group_id)
     store.delete_group(tx, call.organization_id, group_id)

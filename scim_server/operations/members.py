@@ -42,6 +42,7 @@ from scim_server.store import event_log, groups, organizations, seat_rules, user
 from scim_server.store import members as store
 from scim_server.store import seats as seat_store
 from scim_server.store.database import LostRace
+from scim_server.store.groups import Held
 from scim_server.store.seat_rules import Override
 from scim_server.store.seats import status_of
 from scim_server.store.transaction import Transaction
@@ -152,24 +153,24 @@ def change_role(tx: Transaction, call: Call, member_id: str, role: str) -> dict[
 
 def remove(tx: Transaction, call: Call, member_id: str) -> None:
     """Remove a member, or revoke an invitation; the seat is free, and there is no credit (seat rule B6)."""
-    groups.lock_groups_of(tx, call.organization_id, member_id)
+    held = groups.lock_groups_of(tx, call.organization_id, member_id)
     record = users.lock(tx, call.organization_id, member_id, to_delete=True)
     roles.refuse_to_lose(tx, call, record)
     if record.role == Role.OWNER and call.role == Role.ADMIN:
         raise Forbidden("Only an owner may remove an owner.")
-    _forget(tx, call, record, "revoked" if record.invited else None)
+    _forget(tx, call, record, held, "revoked" if record.invited else None)
 
 
 def expire_invitation(tx: Transaction, call: Call, member_id: str) -> None:
     """Take an invitation back that nobody accepted in time; does nothing where it is gone or accepted."""
-    groups.lock_groups_of(tx, call.organization_id, member_id)
+    held = groups.lock_groups_of(tx, call.organization_id, member_id)
     try:
         record = users.lock(tx, call.organization_id, member_id, to_delete=True)
     except NotFound:
         return
     expires_at = record.invitation_expires_at
     if record.invited and expires_at is not None and expires_at <= call.at:
-        _forget(tx, call, record, "expired")
+        _forget(tx, call, record, held, "expired")
 
 
 def described(record: UserRecord, groups: list[GroupReference]) -> dict[str, Any]:
@@ -328,7 +329,7 @@ def _set_role(tx: Transaction, call: Call, record: UserRecord, role: Role) -> li
     return [RoleChanged(record.id, record.role, role.value, "hand")]
 
 
-def _forget(tx: Transaction, call: Call, record: UserRecord, invitation: str | None) -> None:
+def _forget(tx: Transaction, call: Call, record: UserRecord, held: Held, invitation: str | None) -> None:
     user_name = record.as_json()["userName"]
     gone: Event = (
         UserDeleted(record.id, user_name)
@@ -336,4 +337,4 @@ def _forget(tx: Transaction, call: Call, record: UserRecord, invitation: str | N
         else InvitationEnded(record.id, user_name, invitation)
     )
     cause = "member_removed" if invitation is None else f"invitation_{invitation}"
-    event_log.append(tx, call, [gone, *people.remove(tx, call, record.id, cause)])
+    event_log.append(tx, call, [gone, *people.remove(tx, call, record.id, held, cause)])

@@ -20,6 +20,7 @@ from scim_server.scim.projection import Projection
 from scim_server.scim.values import Json, differing
 from scim_server.store import event_log, groups, organizations
 from scim_server.store import users as store
+from scim_server.store.groups import Held
 from scim_server.store.indexing import named_tier
 from scim_server.store.seats import status_of
 from scim_server.store.tables import microseconds_of
@@ -174,17 +175,20 @@ def patch(
 
 def delete(tx: Transaction, call: Call, user_id: str, preconditions: Preconditions | None) -> None:
     """Remove a user, their memberships and their override; the seat goes to the queue (RFC 7644 §3.6)."""
-    groups.lock_groups_of(tx, call.organization_id, user_id)
+    held = groups.lock_groups_of(tx, call.organization_id, user_id)
     record = store.lock(tx, call.organization_id, user_id, to_delete=True)
     require(preconditions, record.version)
     roles.refuse_to_lose(tx, call, record)
     removed = UserDeleted(user_id, record.as_json()["userName"])
-    event_log.append(tx, call, [removed, *remove(tx, call, user_id, "user_deleted")])
+    event_log.append(tx, call, [removed, *remove(tx, call, user_id, held, "user_deleted")])
 
 
-def remove(tx: Transaction, call: Call, user_id: str, cause: str) -> list[Event]:
-    """Take a user, who is locked, out of all groups and off the seat, and forget them."""
-    left = groups.remove_from_all(tx, call.organization_id, user_id)
+def remove(tx: Transaction, call: Call, user_id: str, held: Held, cause: str) -> list[Event]:
+    """Take a user, who is locked, out of all groups and off the seat, and forget them.
+
+    ``held``: their groups, which are locked too. Raises LostRace where they joined another meanwhile.
+    """
+    left = groups.remove_from_all(tx, call.organization_id, user_id, held)
     released = seats.release(tx, call, user_id, cause)
     groups.touch(tx, call.organization_id, left(), call.at)
     store.delete_user(tx, call.organization_id, user_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import cache
 from importlib import import_module
@@ -58,6 +59,9 @@ class Membership(NamedTuple):
     member_id: str
     member_type: str
 
+
+Held = Callable[[], AbstractSet[str]]
+"""Groups that a transaction holds; to ask which is to wait until it does."""
 
 # In the order of GroupRecord's fields.
 SELECT_GROUPS = select(
@@ -291,10 +295,10 @@ def lock_groups(tx: Transaction, organization_id: str, group_ids: Sequence[str])
             raise LostRace
 
 
-def lock_groups_of(tx: Transaction, organization_id: str, member_id: str) -> None:
-    """Hold the rows of all groups that somebody is a member of, in the order of their ids."""
-    if tx.dialect.name != "sqlite":
-        tx.execute(_LOCK_GROUPS_OF, {"organization_id": organization_id, "member_id": member_id})
+def lock_groups_of(tx: Transaction, organization_id: str, member_id: str) -> Held:
+    """Hold the rows of all groups that somebody, or a group, is a member of, in the order of their ids."""
+    rows = tx.execute(_LOCK_GROUPS_OF, {"organization_id": organization_id, "member_id": member_id})
+    return lambda: set(rows.scalars())
 
 
 def find_named(tx: Transaction, organization_id: str, names: Sequence[str]) -> list[str]:
@@ -408,10 +412,23 @@ def remove_all_members(tx: Transaction, organization_id: str, group_id: str) -> 
     return list(rows.scalars())
 
 
-def remove_from_all(tx: Transaction, organization_id: str, member_id: str) -> Callable[[], list[str]]:
-    """Remove somebody from every group; what is returned waits for the groups and names them."""
+def remove_from_all(
+    tx: Transaction, organization_id: str, member_id: str, held: Held
+) -> Callable[[], list[str]]:
+    """Remove somebody, who is locked, from every group; what is returned waits for the groups and names them.
+
+    Where one is not among those that are ``held``, joined before the member was locked, it raises LostRace:
+    to wait for that group now could be to wait for somebody who waits for this transaction.
+    """
     rows = tx.execute(_REMOVE_FROM_ALL, {"organization_id": organization_id, "member_id": member_id})
-    return lambda: list(rows.scalars())
+
+    def left() -> list[str]:
+        groups_left = list(rows.scalars())
+        if not held() >= set(groups_left):
+            raise LostRace
+        return groups_left
+
+    return left
 
 
 def not_found(group_id: str) -> NotFound:

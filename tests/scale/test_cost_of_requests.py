@@ -65,7 +65,7 @@ STATEMENTS: dict[str, tuple[int, int]] = {
     "override a seat": (17, 19),
     "clear an override": (17, 19),
     "show a seat": (7, 7),
-    "delete a user": (12, 15),
+    "delete a user": (13, 15),
 }
 REQUESTS: dict[str, Ask] = {
     "find by userName": find('userName eq "P0"'),
