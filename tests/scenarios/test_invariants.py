@@ -103,7 +103,7 @@ def happen(acme: Any, clock: Any, what: str, *about: str) -> None:
     elif what == "swap":
         ask(acme, "POST", "/seats/swap", {"a": acme.ids[about[0]], "b": acme.ids[about[1]]})
     else:
-        acme.clear_override(about[0])
+        ask(acme, "DELETE", f"/members/{acme.ids[about[0]]}/seat")
 
 
 def arrive(acme: Any, client: Any, name: str) -> None:
@@ -121,7 +121,7 @@ def quantities(tier: str, quantity: int) -> Any:
     return {"lines": [{"tier": tier, "quantity": quantity}]}
 
 
-def ask(acme: Any, method: str, path: str, body: Any) -> None:
+def ask(acme: Any, method: str, path: str, body: Any = None) -> None:
     """Ask as an owner, who may be refused: then nothing has changed (I10). A quote is confirmed."""
     version = acme.version()
     answer = acme.owner.request(method, path, body)
