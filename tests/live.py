@@ -13,25 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import httpx
 
 COMMAND = Path(sys.executable).parent / "scim-server"
 _numbers = count(1)
-
-
-@dataclass(frozen=True)
-class LiveOrganization:
-    """An organization of a live server, with a token of each kind."""
-
-    id: str
-    name: str
-    scim: str
-    strict: str
-    jit: str
-    admin: str
-    owner: str
 
 
 @dataclass
@@ -84,22 +72,48 @@ class LiveServer:
         return result.stdout
 
     def organization(self, plan: str = "team", **seats: int) -> LiveOrganization:
-        """Make an organization with tokens, by the command line."""
+        """Make an organization, by the command line."""
         name = f"live-{os.getpid()}-{next(_numbers)}"
         options = [f"--seats={tier}={number}" for tier, number in seats.items()]
         made: dict[str, Any] = json.loads(
             self.command("organization", "create", name, "--plan", plan, *options, "--json")
         )
+        return LiveOrganization(self, made["id"], name)
 
-        def token(*kind: str) -> str:
-            return str(json.loads(self.command("token", "create", name, *kind, "--json"))["token"])
 
-        return LiveOrganization(
-            id=made["id"],
-            name=name,
-            scim=token("--kind", "scim"),
-            strict=token("--kind", "scim", "--profile", "strict"),
-            jit=token("--kind", "jit"),
-            admin=token("--kind", "admin", "--role", "admin"),
-            owner=token("--kind", "admin", "--role", "owner"),
-        )
+@dataclass
+class LiveOrganization:
+    """An organization of a live server; a token is made, by the command line, where it is first wanted."""
+
+    server: LiveServer
+    id: str
+    name: str
+    _tokens: dict[tuple[str, ...], str] = field(default_factory=dict, repr=False)
+    _making: Lock = field(default_factory=Lock, repr=False)
+
+    @property
+    def scim(self) -> str:
+        return self._token("--kind", "scim")
+
+    @property
+    def strict(self) -> str:
+        return self._token("--kind", "scim", "--profile", "strict")
+
+    @property
+    def jit(self) -> str:
+        return self._token("--kind", "jit")
+
+    @property
+    def admin(self) -> str:
+        return self._token("--kind", "admin", "--role", "admin")
+
+    @property
+    def owner(self) -> str:
+        return self._token("--kind", "admin", "--role", "owner")
+
+    def _token(self, *kind: str) -> str:
+        with self._making:
+            if kind not in self._tokens:
+                made = self.server.command("token", "create", self.name, *kind, "--json")
+                self._tokens[kind] = json.loads(made)["token"]
+            return self._tokens[kind]

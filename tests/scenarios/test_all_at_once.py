@@ -249,6 +249,7 @@ def replay(events: list[dict[str, Any]]) -> dict[str, str]:
 def test_others_read_while_somebody_waits_to_write(live_server):
     """A large change takes its time: who waits for it holds nobody up who only reads."""
     acme, other = (live_server.organization(premium=3, standard=5) for _ in range(2))
+    waits, reads = acme.scim, other.scim  # made before somebody holds the database
     database = Database(live_server.environment["SCIM_DATABASE_URL"])
     is_held, go_on = threading.Event(), threading.Event()
 
@@ -266,10 +267,10 @@ def test_others_read_while_somebody_waits_to_write(live_server):
         try:
             changing = pool.submit(database.run, change)
             assert is_held.wait(30)
-            waiting = pool.submit(ask, acme.scim, "POST", json={"userName": "ada"})
+            waiting = pool.submit(ask, waits, "POST", json={"userName": "ada"})
             time.sleep(0.2)
 
-            assert [ask(other.scim, "GET") for _ in range(20)] == [200] * 20
+            assert [ask(reads, "GET") for _ in range(20)] == [200] * 20
             assert not waiting.done()
         finally:
             go_on.set()
