@@ -7,11 +7,11 @@ request. Here there is one step before every view and one behind it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import MapAdapter, Rule
 
 from scim_server.web import authentication
 from scim_server.web.access_log import AccessLog
@@ -30,10 +30,23 @@ class _NoSessions(SessionInterface):
         return True
 
 
+class _MatchedRule(Rule):
+    """A route that leads to a view. Nobody here asks for the address of one (``url_for``), and to prepare
+    for that is most of what Werkzeug does when a route is added."""
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        return _no_address
+
+
+def _no_address(*_: Any) -> NoReturn:
+    raise NotImplementedError("addresses of views are not built here")
+
+
 class Application(Flask):
     """Flask over ``services``: authentication before every view, the access log behind it."""
 
     session_interface = _NoSessions()
+    url_rule_class = _MatchedRule
 
     def __init__(self, services: Services, access_log: AccessLog) -> None:
         super().__init__("scim_server", static_folder=None, template_folder=None)

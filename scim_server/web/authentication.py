@@ -32,6 +32,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 SURFACES = {"scim": Channel.SCIM, "jit": Channel.JIT, "admin": Channel.ADMIN}
 SCIM_PATH = "/scim/v2"
 
+DESCRIPTION = "admin-description"
+"""The endpoint of the OpenAPI document."""
+
 # Routes that need no token, by endpoint. What is not here is closed.
 PUBLIC = frozenset(
     {
@@ -43,7 +46,7 @@ PUBLIC = frozenset(
         "discovery.show_resource_type",
         "discovery.list_schemas",
         "discovery.show_schema",
-        "api-docs.openapi_json",
+        DESCRIPTION,
         "admin-page.show",
     }
 )

@@ -176,7 +176,7 @@ def noted_failure(error: Exception, log: FilteringBoundLogger) -> Failure:
 
 
 def register(app: Flask, log: FilteringBoundLogger) -> None:
-    """Answer every exception of an application; last, for flask-smorest registers handlers of its own."""
+    """Answer every exception of an application."""
 
     def handle(error: Exception) -> Response:
         failure = noted_failure(error, log)

@@ -1,15 +1,13 @@
-"""The Admin API as a whole: its blueprints, its OpenAPI 3.1 description, how its bodies are read.
-
-flask-smorest answers HTTP errors of the whole application in a form of its own;
-``app.create_app`` registers ``error_handlers`` behind it, so that it never does.
-"""
+"""The Admin API as a whole: its blueprints, its OpenAPI 3.1 description, how its bodies are read."""
 
 from __future__ import annotations
 
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask
+import orjson
+from flask import Flask, Response
 from flask_smorest import Api  # type: ignore[import-untyped]
 from flask_smorest.utils import prepare_response  # type: ignore[import-untyped]
 
@@ -22,6 +20,7 @@ from scim_server.web.admin.page import page
 from scim_server.web.admin.schemas import Instant, ProblemSchema
 from scim_server.web.admin.seats import seats
 from scim_server.web.admin.tokens import tokens
+from scim_server.web.authentication import DESCRIPTION
 
 BLUEPRINTS = (organization, seats, billing, members, mappings, tokens, audit)
 
@@ -53,16 +52,31 @@ class AdminApi(Api):  # type: ignore[misc]
 
 def register(app: Flask, prefix: str, version: str) -> None:
     """Add the Admin API to an application, under ``prefix``."""
-    app.config.update(
-        API_TITLE="scim-seats Admin API",
-        API_VERSION=version,
-        OPENAPI_VERSION="3.1.0",
-        OPENAPI_URL_PREFIX=prefix,
-        OPENAPI_JSON_PATH="openapi.json",
-    )
-    api = AdminApi(app, spec_kwargs={"info": {"description": _DESCRIPTION}, "security": [{"bearer": []}]})
+    _add_blueprints(app, prefix)
+    app.register_blueprint(page, url_prefix=prefix)
+
+    @app.get(f"{prefix}/openapi.json", endpoint=DESCRIPTION)
+    def show_description() -> Response:
+        return Response(_described(prefix, version), content_type="application/json")
+
+
+def _add_blueprints(app: Any, prefix: str) -> None:
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint, url_prefix=prefix)
+
+
+@cache
+def _described(prefix: str, version: str) -> bytes:
+    """Return the OpenAPI document, which takes longer to make than all else here and is hardly ever read.
+
+    flask-smorest describes the routes of an application. It gets one that never answers, for it would
+    answer errors in a form of its own.
+    """
+    described = Flask(__name__, static_folder=None, template_folder=None)
+    described.config.update(API_TITLE="scim-seats Admin API", API_VERSION=version, OPENAPI_VERSION="3.1.0")
+    security: list[dict[str, list[str]]] = [{"bearer": []}]
+    api = AdminApi(described, spec_kwargs={"info": {"description": _DESCRIPTION}, "security": security})
     api.register_field(Instant, "string", "date-time")
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
-    for blueprint in BLUEPRINTS:
-        api.register_blueprint(blueprint, url_prefix=prefix)
-    app.register_blueprint(page, url_prefix=prefix)
+    _add_blueprints(api, prefix)
+    return orjson.dumps(api.spec.to_dict())
