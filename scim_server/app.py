@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from scim_server.config import Config
 from scim_server.observability import Metrics, make_log
+from scim_server.operations.presumption import Acquaintances
 from scim_server.scim.values import whole_milliseconds
 from scim_server.store import schema
 from scim_server.store.database import Database
@@ -56,6 +57,7 @@ def create_app(settings: Mapping[str, Any] | None = None, *, clock: Clock | None
         metrics=Metrics(),
         log=log,
         schema_is_current=lambda: schema.is_current(database),
+        acquaintances=Acquaintances() if _saves_a_way(config, database) else None,
     )
     return _assemble(services)
 
@@ -68,6 +70,11 @@ def _reader(config: Config, database: Database) -> Database | ReadReplica:
     if config.read_database_url is None:
         return database
     return ReadReplica(_database(config, config.read_database_url), database)
+
+
+def _saves_a_way(config: Config, database: Database) -> bool:
+    """Whether a token can be looked up on the way to what is asked: over the network, on the same connection."""
+    return not database.is_sqlite and config.read_database_url is None
 
 
 def _in_milliseconds(clock: Clock) -> Clock:

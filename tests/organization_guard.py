@@ -23,7 +23,7 @@ from scim_server.store.transaction import Transaction
 
 # Functions that may run a statement that names no organization, and why.
 EXCEPTIONS: Mapping[str, str] = {
-    "scim_server.store.credentials.find": "the token is what says which organization it is",
+    "scim_server.store.credentials.ask": "the token is what says which organization it is",
     "scim_server.store.organizations.find": "a command names an organization; this finds its id",
     "scim_server.store.organizations.all_organizations": "a command lists them",
     "scim_server.store.organizations.all_due": "what is due is looked for over all of them",

@@ -55,12 +55,13 @@ class Grant:
 
 
 class Credential(NamedTuple):
-    """A token that holds at this moment.
+    """A token that holds at this moment, as it is on record.
 
     ``use_is_stale``: the last use on record is worth bringing up to date. ``something_is_due``:
     for the organization (``operations.due``), before it is told how things stand.
     """
 
+    record: TokenRecord
     grant: Grant
     use_is_stale: bool
     something_is_due: bool
@@ -72,10 +73,16 @@ def authenticate(tx: Transaction, token: str, at: datetime) -> Credential:
     Tokens are 256 random bits, so a fast hash is enough, and looking the hash up in an
     index tells nothing of the token through time.
     """
-    record = store.find(tx, _hash(token))
-    if record is None or not _holds(record, at):
+    record = store.find(tx, hash_of_token(token))
+    if record is None or not holds(record, at):
         raise Unauthenticated("The bearer token is missing, unknown, expired or revoked.")
+    return credential_of(record, at)
+
+
+def credential_of(record: TokenRecord, at: datetime) -> Credential:
+    """Return what a token that holds is good for."""
     return Credential(
+        record,
         _grant_of(record),
         use_is_stale=record.last_used_at is None or at - record.last_used_at >= _USE_IS_RECORDED_EVERY,
         something_is_due=record.next_due_at <= at,
@@ -170,7 +177,7 @@ def _create_token(
         "role": role,
         "member_id": member_id,
         "name": name,
-        "token_hash": _hash(token),
+        "token_hash": hash_of_token(token),
         "client_settings": orjson.dumps(
             {"profile": profile or "interop", "set": dict(client_settings)}
         ).decode(),
@@ -200,7 +207,7 @@ def rotate_token(tx: Transaction, call: Call, token_id: str, *, key: str | None 
         record = _held_token(tx, call, token_id)
         _refuse_more_than_the_caller(call, record.member_role if record.member_id else record.role)
         token = PREFIX + secrets.token_urlsafe(32)
-        store.replace_hash(tx, call.organization_id, token_id, _hash(token))
+        store.replace_hash(tx, call.organization_id, token_id, hash_of_token(token))
         event_log.append(tx, call, [TokenRotated(token_id, *_told_of(record))])
         return {**_shown(record), "token": token}
 
@@ -269,7 +276,8 @@ def _checked_role(kind: str, role: str | None, member_id: str | None) -> str | N
     return role or (None if member_id else Role.ADMIN.value)
 
 
-def _holds(record: TokenRecord, at: datetime) -> bool:
+def holds(record: TokenRecord, at: datetime) -> bool:
+    """Whether a token is good at an instant: not revoked, not expired, not of somebody who is no active member."""
     if record.revoked_at is not None or (record.expires_at is not None and record.expires_at <= at):
         return False
     return record.member_id is None or record.member_active is True
@@ -292,5 +300,6 @@ def _described(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _hash(token: str) -> str:
+def hash_of_token(token: str) -> str:
+    """Return what is stored of a token. It is 256 random bits, so that a fast hash tells nobody what it was."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()

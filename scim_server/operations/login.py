@@ -27,8 +27,9 @@ _PROFILE = ("userName", "externalId", "displayName", "name", "emails")
 
 def decide(tx: Transaction, call: Call, body: Json) -> dict[str, Any] | None:
     """Return the decision about a login that changes nothing, as most do; None where ``sign_in`` has to."""
-    situation = seats.situation_of(seat_store.rules(tx, call.organization_id))
+    rules = seat_store.ask_for_rules(tx, call.organization_id)
     record = _known(tx, call, body)
+    situation = seats.situation_of(rules())
     if record is None or _changes(tx, call, situation, record, body):
         return None
     return _decision(record, created=False)
@@ -40,8 +41,9 @@ def sign_in(tx: Transaction, call: Call, body: Json) -> dict[str, Any]:
     ``groups`` holds ids, externalIds or display names; absent says nothing of groups.
     Two first logins at once: who loses the race for the userName begins again and finds the member.
     """
-    situation = seats.situation_of(seat_store.rules(tx, call.organization_id))
+    rules = seat_store.ask_for_rules(tx, call.organization_id)
     record = _known(tx, call, body)
+    situation = seats.situation_of(rules())
     if record is None:
         return _first_login(tx, call, situation, body)
     if _changes(tx, call, situation, record, body):
@@ -62,8 +64,9 @@ def _changes(tx: Transaction, call: Call, situation: Situation, record: UserReco
         return True
     if body.get("groups") is None or not situation.maps_groups:
         return False
-    present = group_store.ids_of_member(tx, call.organization_id, record.id)
-    return set(_groups_named(tx, call, body["groups"])) != set(present)
+    present = group_store.ask_for_groups_of(tx, call.organization_id, record.id)
+    asserted = set(_groups_named(tx, call, body["groups"]))
+    return asserted != set(present())
 
 
 def _known(tx: Transaction, call: Call, body: Json) -> UserRecord | None:

@@ -43,14 +43,17 @@ from seat_policy import (
 
 def seat_of(tx: Transaction, call: Call, member_id: str) -> dict[str, Any]:
     """Return a member's seat and why it is this one: the rule, the mappings that matched, the place in the queue."""
+    rules = seat_store.ask_for_rules(tx, call.organization_id)
+    asked = seat_store.AskedMembers(tx, call.organization_id, [member_id])
+    decided = store.ask_for_override(tx, call.organization_id, member_id)
     record = users.get(tx, call.organization_id, member_id)
-    situation = seats.situation_of(seat_store.rules(tx, call.organization_id))
-    [member] = seat_store.members(tx, call.organization_id, [member_id], with_mappings=situation.maps_groups)
+    situation, override = seats.situation_of(rules()), decided()
+    [member] = asked.read(with_mappings=situation.maps_groups)
     claim = claim_of(member, situation.settings, situation.rules.pools)
-    override = store.override_of(tx, call.organization_id, member_id)
+    waits = record.desired is not None
     return {
         **people.seat_of_record(record),
-        "position": seat_store.queue_position(tx, call.organization_id, member_id),
+        "position": seat_store.queue_position(tx, call.organization_id, member_id) if waits else None,
         "override": None if override is None else _override_shown(override),
         "explain": {
             "rule": claim.rule,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -102,9 +102,15 @@ def insert_token(tx: Transaction, row: Mapping[str, Any]) -> None:
     tx.execute(_INSERT, row)
 
 
+def ask(tx: Transaction, token_hash: str) -> Callable[[], TokenRecord | None]:
+    """Ask for the token of a hash, without the person whom it may stand for; who calls the answer waits for it."""
+    asked: Callable[[], TokenRecord | None] = tx.execute(_BY_HASH, {"token_hash": token_hash}).one_or_none
+    return asked
+
+
 def find(tx: Transaction, token_hash: str) -> TokenRecord | None:
     """Return the token of a hash; only few stand for a person, who is then looked up too."""
-    found: TokenRecord | None = tx.execute(_BY_HASH, {"token_hash": token_hash}).one_or_none()
+    found = ask(tx, token_hash)()
     if found is None or found.member_id is None:
         return found
     return get(tx, found.organization_id, found.id)

@@ -171,6 +171,8 @@ class Database:
             result = operation(tx, *args, **kwargs)
             if begin is not None:
                 tx.commit()
+            else:
+                tx.settle()
             return result
         except BaseException:
             tx.rollback()

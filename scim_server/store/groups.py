@@ -346,8 +346,13 @@ def members_of_many(
 
 def ids_of_member(tx: Transaction, organization_id: str, member_id: str) -> list[str]:
     """Return the ids of the groups that somebody is a direct member of."""
+    return ask_for_groups_of(tx, organization_id, member_id)()
+
+
+def ask_for_groups_of(tx: Transaction, organization_id: str, member_id: str) -> Callable[[], list[str]]:
+    """Do as ``ids_of_member``, but wait for the answer only where it is called."""
     rows = tx.execute(_GROUP_IDS_OF, {"organization_id": organization_id, "member_id": member_id})
-    return list(rows.scalars())
+    return lambda: list(rows.scalars())
 
 
 def known_members(tx: Transaction, organization_id: str, ids: Collection[str]) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """A connection to PostgreSQL as statements use it (``store.sessions.Session``).
 
-Within a transaction a statement is only handed on (libpq's pipeline mode). It goes out with the
-first one whose answer somebody looks at, or with the COMMIT: a request crosses the network as
-often as it has to know something, not once for every statement.
+A statement is only handed on (libpq's pipeline mode). It goes out with the first one whose answer
+somebody looks at, or with the COMMIT: a request crosses the network as often as it has to know
+something, not once for every statement.
 """
 
 from __future__ import annotations
@@ -52,21 +52,15 @@ class PostgresqlSession:
     # -- transactions
 
     def begin(self, command: str) -> None:
-        try:
-            self._libpq.enter_pipeline_mode()
-        except Error as error:
-            raise self.translate(error) from error
-        self._hands_on = True
         self.say(command)
 
     def commit(self) -> None:
         self.say("COMMIT")
         self.settle()
-        self._hand_on_no_more()
 
     def rollback(self) -> None:
         try:
-            if self._hands_on or self._is_in_transaction():
+            if self._on_their_way or self._is_in_transaction():
                 # Behind a statement that failed on its way nothing has run, this one neither.
                 with suppress(Error):
                     self._say("ROLLBACK")
@@ -74,7 +68,6 @@ class PostgresqlSession:
             if self._is_in_transaction():
                 self._say("ROLLBACK")
                 self._receive()
-            self._hand_on_no_more()
         except Error as error:
             raise self.translate(error) from error
 
@@ -86,15 +79,12 @@ class PostgresqlSession:
 
     def lend(self) -> None:
         self.settle()
-        self._hand_on_no_more()
-
-    def _is_in_transaction(self) -> bool:
-        return self._libpq.transaction_status != TransactionStatus.IDLE
-
-    def _hand_on_no_more(self) -> None:
         if self._hands_on:
             self._libpq.exit_pipeline_mode()
             self._hands_on = False
+
+    def _is_in_transaction(self) -> bool:
+        return self._libpq.transaction_status != TransactionStatus.IDLE
 
     # -- statements
 
@@ -106,10 +96,7 @@ class PostgresqlSession:
 
     def run(self, statement: Statement, values: Values) -> Answer:
         try:
-            sent: list[Any] = [_as_text(value) for value in values]
-            if self._hands_on:
-                return self._hand_on(statement, sent)
-            return _Sent(self, result=self._checked(self._run_now(statement, sent)))
+            return self._hand_on(statement, [_as_text(value) for value in values])
         except Error as error:
             raise self.translate(error) from error
 
@@ -118,18 +105,12 @@ class PostgresqlSession:
             self.run(statement, values)
 
     def _say(self, command: str) -> None:
-        if self._hands_on:
-            self._libpq.send_query_params(command.encode(), None)
-            self._expect()
-        else:
-            self._checked(self._libpq.exec_(command.encode()))
-
-    def _run_now(self, statement: Statement, values: Sequence[Any]) -> PGresult:
-        if not self._keeps_statements:
-            return self._libpq.exec_params(statement.sql.encode(), values)
-        return self._libpq.exec_prepared(self._prepare(statement), values)
+        self._begin_to_hand_on()
+        self._libpq.send_query_params(command.encode(), None)
+        self._expect()
 
     def _hand_on(self, statement: Statement, values: Sequence[Any]) -> _Sent:
+        self._begin_to_hand_on()
         if len(self._on_their_way) >= _SENT_AT_ONCE:  # so that neither side has to keep much for the other
             self._receive()
         if self._keeps_statements:
@@ -137,6 +118,12 @@ class PostgresqlSession:
         else:
             self._libpq.send_query_params(statement.sql.encode(), values)
         return self._expect()
+
+    def _begin_to_hand_on(self) -> None:
+        """Hand on from here on, until the connection is lent."""
+        if not self._hands_on:
+            self._libpq.enter_pipeline_mode()
+            self._hands_on = True
 
     def _expect(self, *, prepares: bytes | None = None, forgets: bytes | None = None) -> _Sent:
         sent = _Sent(self, prepares=prepares, forgets=forgets)
@@ -154,21 +141,14 @@ class PostgresqlSession:
             return name
         if len(self._prepared) >= _MOST_PREPARED:
             self._forget(next(iter(self._prepared)))
-        if self._hands_on:
-            self._libpq.send_prepare(name, statement.sql.encode())
-            self._expect(prepares=name)
-        else:
-            self._checked(self._libpq.prepare(name, statement.sql.encode()))
+        self._libpq.send_prepare(name, statement.sql.encode())
+        self._expect(prepares=name)
         self._prepared[name] = None
         return name
 
     def _forget(self, name: bytes) -> None:
-        command = b"DEALLOCATE %b" % name
-        if self._hands_on:
-            self._libpq.send_query_params(command, None)
-            self._expect(forgets=name)
-        else:
-            self._checked(self._libpq.exec_(command))
+        self._libpq.send_query_params(b"DEALLOCATE %b" % name, None)
+        self._expect(forgets=name)
         del self._prepared[name]
 
     # -- answers
@@ -229,13 +209,6 @@ class PostgresqlSession:
         self._socket.register(self._libpq.socket, events)
         return self._socket.poll()
 
-    def _checked(self, result: PGresult) -> PGresult:
-        if self._libpq.status != ConnStatus.OK:
-            raise OperationalError(self._libpq.get_error_message())
-        if result.status not in _FINE:
-            raise error_from_result(result, encoding="utf-8")
-        return result
-
 
 class _Sent:
     """The answer to a statement; on its way as long as there is no ``result``."""
@@ -246,12 +219,11 @@ class _Sent:
         self,
         session: PostgresqlSession,
         *,
-        result: PGresult | None = None,
         prepares: bytes | None = None,
         forgets: bytes | None = None,
     ) -> None:
         self._session = session
-        self.result = result
+        self.result: PGresult | None = None
         self.prepares = prepares
         self.forgets = forgets
 

@@ -7,7 +7,7 @@ with other parameters.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -112,12 +112,11 @@ def find(
     )
     parameters = _parameters(organization_id, base_url, statements, values)
     page = {**parameters, "limit": limit, "offset": offset}
-    rows = tx.execute(statements.page, page).all() if limit else []
-    if (rows or not offset) and len(rows) < limit:
-        total = offset + len(rows)
-    else:
-        total = tx.execute(statements.count, parameters).scalar_one()
-    return _found(resource_type, rows, total, order)
+    asked = tx.execute(statements.page, page) if limit else ()
+    total = _total(tx, statements, parameters)
+    rows = list(asked)
+    is_last = (rows or not offset) and len(rows) < limit
+    return _found(resource_type, rows, offset + len(rows) if is_last else total(), order)
 
 
 def find_behind(
@@ -139,10 +138,19 @@ def find_behind(
     parameters = _parameters(organization_id, base_url, statements, values)
     place = {} if behind is None else {"behind_id": behind.id, "behind_key": behind.key}
     page = {**parameters, **place, "limit": limit}
-    rows = tx.execute(statements.page, page).all()
+    asked = tx.execute(statements.page, page)
+    total = _total(tx, statements, parameters)
+    rows = asked.all()
     is_all = behind is None and len(rows) < limit
-    total = len(rows) if is_all else tx.execute(statements.count, parameters).scalar_one()
-    return _found(resource_type, rows, total, order)
+    return _found(resource_type, rows, len(rows) if is_all else total(), order)
+
+
+def _total(tx: Transaction, statements: _Statements, parameters: Mapping[str, Any]) -> Callable[[], int]:
+    """Return what says how many match. Where it is a look-up it is asked for at once, together with the page."""
+    if statements.condition is not None:
+        return lambda: int(tx.execute(statements.count, parameters).scalar_one())
+    counted = tx.execute(statements.count, parameters)
+    return lambda: int(counted.scalar_one())
 
 
 def _found(resource_type: ResourceType, rows: Sequence[Any], total: int, order: Order | None) -> Found:

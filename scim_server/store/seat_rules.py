@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -127,9 +127,18 @@ def delete_mapping(tx: Transaction, organization_id: str, group_id: str) -> None
 
 
 def override_of(tx: Transaction, organization_id: str, member_id: str) -> Override | None:
-    parameters = {"in_organization": organization_id, "of_member": member_id}
-    row = tx.execute(_GET_OVERRIDE, parameters).one_or_none()
-    return None if row is None or row.override_tier is None else Override(*row)
+    return ask_for_override(tx, organization_id, member_id)()
+
+
+def ask_for_override(tx: Transaction, organization_id: str, member_id: str) -> Callable[[], Override | None]:
+    """Do as ``override_of``, but wait for the answer only where it is called."""
+    asked = tx.execute(_GET_OVERRIDE, {"in_organization": organization_id, "of_member": member_id})
+
+    def answer() -> Override | None:
+        row = asked.one_or_none()
+        return None if row is None or row.override_tier is None else Override(*row)
+
+    return answer
 
 
 def set_override(tx: Transaction, organization_id: str, member_id: str, override: Override | None) -> None:

@@ -257,8 +257,13 @@ _SAVE_ALIKE = Prepared(_save.where(among(assignments.c.member_id, "ids")))
 
 def rules(tx: Transaction, organization_id: str) -> Rules:
     """Read pools and settings without a lock, highest tier first."""
-    rows = tx.execute(_RULES, {"organization_id": organization_id}).all()
-    return _rules_of(rows, somebody_waits=rows[0].somebody_waits)
+    return ask_for_rules(tx, organization_id)()
+
+
+def ask_for_rules(tx: Transaction, organization_id: str) -> Callable[[], Rules]:
+    """Do as ``rules``, but wait for the answer only where it is called."""
+    asked = tx.execute(_RULES, {"organization_id": organization_id})
+    return lambda: _rules_of(asked.all(), somebody_waits=asked.first().somebody_waits)
 
 
 def lock_rules(tx: Transaction, organization_id: str) -> Rules:

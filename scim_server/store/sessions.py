@@ -60,7 +60,7 @@ class Session(Protocol):
         """Wait until everything has run that was to run; raises what the first failure was."""
 
     def lend(self) -> None:
-        """Leave the connection to others until the transaction ends."""
+        """Leave the connection to others until the next statement."""
 
     def commit(self) -> None:
         """Keep everything. Raises what failed; then there is still a transaction to undo."""

@@ -42,8 +42,8 @@ class Transaction:
     @property
     def connection(self) -> Connection:
         """The transaction as SQLAlchemy sees it."""
+        self._session.lend()
         if self._connection is None:
-            self._session.lend()
             self._connection = Connection(self._engine, self._lent.connection)
         return self._connection
 

@@ -13,9 +13,10 @@ from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter, Rule
 
+from scim_server.operations.presumption import Outdated
 from scim_server.web import authentication
 from scim_server.web.access_log import AccessLog
-from scim_server.web.http import OrjsonProvider, Services, provide
+from scim_server.web.http import OrjsonProvider, Services, be_certain, provide
 
 
 class _NoSessions(SessionInterface):
@@ -68,11 +69,24 @@ class Application(Flask):
     def full_dispatch_request(self) -> Response:
         """Authenticate, let the view or the handler of its error answer, note the answer."""
         try:
-            self.preprocess_request()
-            answer = self.dispatch_request()
-        except Exception as error:
-            answer = self.handle_user_exception(error)
+            answer = self._answer()
+        except Outdated:
+            authentication.presume_nothing(self._services)
+            answer = self._answer()
         return self.process_response(self.make_response(answer))
+
+    def _answer(self) -> Any:
+        """Return what the view says. Raises Outdated where it said so on a presumption that does not hold."""
+        try:
+            try:
+                self.preprocess_request()
+                return self.dispatch_request()
+            finally:
+                be_certain()
+        except Outdated:
+            raise
+        except Exception as error:
+            return self.handle_user_exception(error)
 
     def preprocess_request(self) -> None:
         this: Request = request._get_current_object()  # type: ignore[attr-defined]

@@ -23,6 +23,7 @@ from scim_server.config import Config
 from scim_server.errors import Forbidden, Unauthenticated, Unavailable
 from scim_server.operations import access, due
 from scim_server.operations.access import Grant
+from scim_server.operations.presumption import Presumption
 from scim_server.web.http import Services, services
 from scim_server.web.middleware import REQUEST_ID
 from seat_policy import Action, Role, may
@@ -87,27 +88,54 @@ def authenticate(here: Services, request: Request, view: Callable[..., Any] | No
         g.call = _guest_call(here, request) if rule.endpoint in PERSONAL else None
         return
     now = here.clock()
-    grant = _grant(here, request, now)
+    g.presumption, grant = _presumed(here, request, now)
     g.call = _call_of(here, request, grant, now)  # known from here on, to the access log too
     _require_kind(grant, rule.rule)
     if grant.kind == Channel.ADMIN:
         _require_role(grant.role, getattr(view, _ACTION, Action.VIEW))
 
 
-def _grant(here: Services, request: Request, now: datetime) -> Grant:
-    """Return what the token of the request opens. Raises Unauthenticated."""
+def presume_nothing(here: Services) -> None:
+    """Have the token looked up when the request begins again."""
+    if here.acquaintances is not None:
+        here.acquaintances.forget(g.presumption)
+    g.presumption = None
+    g.presumes_nothing = True
+
+
+def _presumed(here: Services, request: Request, now: datetime) -> tuple[Presumption | None, Grant]:
+    """Return what is presumed of the request's token and has to be asked yet, and what it opens then.
+
+    A token of which nothing is presumed is looked up. Raises Unauthenticated.
+    """
+    token = _token_of(request)
+    if here.acquaintances is not None and "presumes_nothing" not in g:
+        presumption = here.acquaintances.presume(token, now)
+        if presumption is not None:
+            return presumption, presumption.grant
+    return None, _grant(here, token, now)
+
+
+def _token_of(request: Request) -> str:
     match = _BEARER.fullmatch(request.environ.get("HTTP_AUTHORIZATION", "").strip())
     if match is None:
         raise Unauthenticated(_NO_TOKEN)
-    grant, use_is_stale, something_is_due = here.database.look_up(access.authenticate, match[1], now)
-    if use_is_stale:
+    return match[1]
+
+
+def _grant(here: Services, token: str, now: datetime) -> Grant:
+    """Look up what a token opens. Raises Unauthenticated."""
+    credential = here.database.look_up(access.authenticate, token, now)
+    if here.acquaintances is not None:
+        here.acquaintances.remember(token, credential)
+    if credential.use_is_stale:
         # It is no reason to refuse a request that only reads, nor to make it wait.
         with suppress(Unavailable):
-            here.database.run_if_free(access.record_use, grant, now)
-    if something_is_due:
+            here.database.run_if_free(access.record_use, credential.grant, now)
+    if credential.something_is_due:
         with suppress(Unavailable):
-            due.catch_up(here.database, grant.organization_id, now)
-    return grant
+            due.catch_up(here.database, credential.grant.organization_id, now)
+    return credential.grant
 
 
 def _guest_call(here: Services, request: Request) -> Call | None:
@@ -116,7 +144,7 @@ def _guest_call(here: Services, request: Request) -> Call | None:
         return None
     now = here.clock()
     try:
-        grant = _grant(here, request, now)
+        grant = _grant(here, _token_of(request), now)
     except Unauthenticated:
         return None
     return _call_of(here, request, grant, now) if grant.kind == Channel.SCIM else None

@@ -20,7 +20,9 @@ from scim_server.call import Call
 from scim_server.config import Config
 from scim_server.errors import PayloadTooLarge
 from scim_server.observability import Metrics
+from scim_server.operations import presumption as presumptions
 from scim_server.operations.passwords import NeedsHash, hash_for
+from scim_server.operations.presumption import Acquaintances, Presumption
 from scim_server.operations.representation import Rendered
 from scim_server.scim import json_text
 from scim_server.scim.conditions import Preconditions, Tags, entity_tag, preconditions_of, tags_of
@@ -39,6 +41,7 @@ PLAIN_JSON = "application/json"
 MAX_MESSAGE_BYTES = 256 * 1024
 MAX_MESSAGE_VALUES = 10_000
 _EXTENSION = "scim_seats"
+_BODY = "scim_seats.body"
 
 
 class Reader(Protocol):
@@ -68,6 +71,7 @@ class Services:
     """The parts of one application that views reach; ``app.create_app`` puts them together.
 
     ``reader`` may lag behind ``database``: it is for showing things, not for deciding about them.
+    ``acquaintances``: None where no token is presumed to be what it was, for it is looked up as quickly.
     """
 
     config: Config
@@ -77,6 +81,7 @@ class Services:
     metrics: Metrics
     log: FilteringBoundLogger
     schema_is_current: Callable[[], bool]
+    acquaintances: Acquaintances | None = None
 
 
 def provide(extensions: dict[str, Any], services: Services) -> None:
@@ -101,21 +106,49 @@ def this_call() -> Call:
 def perform(operation: Callable[Concatenate[Any, Call, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run an operation that writes, in a transaction of its own."""
     call = this_call()
+    run = services().database.run
     try:
-        return services().database.run(operation, call, *args, **kwargs)
+        return _presuming(run, operation, call, *args, **kwargs)
     except NeedsHash as needed:
+        be_certain()
         hash_for(call, needed)
-        return services().database.run(operation, call, *args, **kwargs)
+        return _presuming(run, operation, call, *args, **kwargs)
+
+
+def examine(operation: Callable[Concatenate[Any, Call, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run an operation that only reads, and whose answer decides about something."""
+    return _presuming(services().database.read, operation, this_call(), *args, **kwargs)
 
 
 def look(operation: Callable[Concatenate[Any, Call, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run an operation that only reads, and whose answer decides about nothing."""
-    return services().reader.read(operation, this_call(), *args, **kwargs)
+    return _presuming(services().reader.read, operation, this_call(), *args, **kwargs)
 
 
 def look_up(operation: Callable[Concatenate[Any, Call, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Do what ``look`` does for an operation that need not see everything at one moment."""
-    return services().reader.look_up(operation, this_call(), *args, **kwargs)
+    return _presuming(services().reader.look_up, operation, this_call(), *args, **kwargs)
+
+
+def _presuming(
+    run: Callable[..., R],
+    operation: Callable[Concatenate[Any, Call, P], R],
+    call: Call,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> R:
+    """Run an operation, and ask with it what was presumed of the request's token (``operations.presumption``)."""
+    presumption: Presumption | None = g.get("presumption")
+    if presumption is None or presumption.is_confirmed:
+        return run(operation, call, *args, **kwargs)
+    return run(presumptions.presuming, presumption, operation, call, *args, **kwargs)
+
+
+def be_certain() -> None:
+    """Find out whether what was presumed of the request's token holds, unless that is known. Raises Outdated."""
+    presumption: Presumption | None = g.get("presumption")
+    if presumption is not None and not presumption.is_confirmed:
+        services().database.look_up(presumptions.confirm, presumption)
 
 
 # -- requests
@@ -151,12 +184,19 @@ def message_body(*, may_be_absent: bool = False) -> Json:
 
 
 def _json_data() -> bytes:
-    """Return the body.
+    """Return the body, which is read once also where the request begins again.
 
     Identity providers label it in many ways or not at all, so the body itself decides; only what
     is expressly something else is refused (415).
     """
     environ = request.environ
+    if _BODY not in environ:
+        environ[_BODY] = _read_body(environ)
+    body: bytes = environ[_BODY]
+    return body
+
+
+def _read_body(environ: WSGIEnvironment) -> bytes:
     if _is_something_else(environ.get("CONTENT_TYPE", "")):
         raise UnsupportedMediaType(f"Send {SCIM_JSON} or {PLAIN_JSON}.")
     length = environ.get("CONTENT_LENGTH")

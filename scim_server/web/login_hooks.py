@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from scim_server.operations import login
-from scim_server.web.http import json_response, message_body, perform, services, this_call
+from scim_server.web.http import examine, json_response, message_body, perform
 
 login_hooks = Blueprint("jit", __name__, url_prefix="/jit/v1")
 
@@ -53,6 +53,5 @@ _LOGIN = LoginSchema()
 @login_hooks.post("/login")
 def sign_in() -> Response:
     claims: dict[str, Any] = _LOGIN.load(message_body())
-    call = this_call()
-    decision = services().database.read(login.decide, call, claims) or perform(login.sign_in, claims)
+    decision = examine(login.decide, claims) or perform(login.sign_in, claims)
     return json_response(decision, 201 if decision["created"] else 200)
