@@ -22,8 +22,8 @@ from scim_server.web import error_handlers
 from scim_server.web.access_log import AccessLog
 from scim_server.web.application import Application
 from scim_server.web.bulk import bulk
+from scim_server.web.exchange import Services
 from scim_server.web.health import health
-from scim_server.web.http import Services
 from scim_server.web.later import Later
 from scim_server.web.login_hooks import login_hooks
 from scim_server.web.middleware import REQUEST_ID, Bounds, Environ, FrontDoor, Wsgi

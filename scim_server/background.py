@@ -18,7 +18,7 @@ from scim_server.config import Config
 from scim_server.errors import Unavailable
 from scim_server.operations import due
 from scim_server.operations.due import CaughtUp
-from scim_server.web.http import Services
+from scim_server.web.exchange import Services
 
 # By the driver of PostgreSQL at every connection, by the metrics, and by the C library.
 _STILL_READ = ("PG", "KRB5", "HOME", "PROMETHEUS_", "TZ", "LC_", "LANG", "TMPDIR")

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response, request
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter, Rule
 
 from scim_server.operations.presumption import Outdated
 from scim_server.web import authentication
 from scim_server.web.access_log import AccessLog
-from scim_server.web.http import OrjsonProvider, Services, be_certain, provide
+from scim_server.web.exchange import Exchange, Services, begin, end, exchange, provide
+from scim_server.web.http import OrjsonProvider, be_certain
 
 
 class _NoSessions(SessionInterface):
@@ -68,18 +69,22 @@ class Application(Flask):
 
     def full_dispatch_request(self) -> Response:
         """Authenticate, let the view or the handler of its error answer, note the answer."""
+        this: Request = request._get_current_object()  # type: ignore[attr-defined]
+        here = begin(self._services, this)
         try:
-            answer = self._answer()
+            answer = self._answer(here)
         except Outdated:
-            authentication.presume_nothing(self._services)
-            answer = self._answer()
-        return self.process_response(self.make_response(answer))
+            authentication.presume_nothing(here)
+            answer = self._answer(here)
+        response = self.make_response(answer)
+        self._access_log.finish(this, response, here.call)
+        return response
 
-    def _answer(self) -> Any:
+    def _answer(self, here: Exchange) -> Any:
         """Return what the view says. Raises Outdated where it said so on a presumption that does not hold."""
         try:
             try:
-                self.preprocess_request()
+                authentication.authenticate(here, self.view_functions.get(here.request.endpoint or ""))
                 return self.dispatch_request()
             finally:
                 be_certain()
@@ -88,19 +93,17 @@ class Application(Flask):
         except Exception as error:
             return self.handle_user_exception(error)
 
-    def preprocess_request(self) -> None:
-        this: Request = request._get_current_object()  # type: ignore[attr-defined]
-        authentication.authenticate(self._services, this, self.view_functions.get(this.endpoint or ""))
-
     def process_response(self, response: Response) -> Response:
-        this: Request = request._get_current_object()  # type: ignore[attr-defined]
-        self._access_log.finish(this, response, g.get("call"))
+        """Note an answer that was made when everything else had failed."""
+        here = exchange()
+        self._access_log.finish(here.request, response, here.call)
         return response
 
     def do_teardown_request(self, exc: BaseException | None = None) -> None:
-        """Nothing is left to put away."""
+        end()
 
-    do_teardown_appcontext = do_teardown_request
+    def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
+        """Nothing is left to put away."""
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """There are no coroutines to look for."""

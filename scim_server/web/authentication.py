@@ -14,7 +14,6 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from flask import Request, g, request
 from werkzeug.sansio.utils import get_host
 from werkzeug.urls import iri_to_uri
 
@@ -23,8 +22,7 @@ from scim_server.config import Config
 from scim_server.errors import Forbidden, Unauthenticated, Unavailable
 from scim_server.operations import access, due
 from scim_server.operations.access import Grant
-from scim_server.operations.presumption import Presumption
-from scim_server.web.http import Services, services
+from scim_server.web.exchange import Exchange, exchange
 from scim_server.web.middleware import REQUEST_ID
 from seat_policy import Action, Role, may
 
@@ -76,78 +74,75 @@ def require(call: Call, action: Action) -> None:
     _require_role(call.role, action)
 
 
-def authenticate(here: Services, request: Request, view: Callable[..., Any] | None) -> None:
-    """Turn the request's token into ``g.call``, or refuse; ``view`` is what the route leads to.
+def authenticate(here: Exchange, view: Callable[..., Any] | None) -> None:
+    """Turn the request's token into the call that it is, or refuse; ``view`` is what the route leads to.
 
     An address without a route is nobody's: it is answered with 404 or 405 without a look at tokens.
     """
-    rule = request.url_rule
+    rule = here.request.url_rule
     if rule is None or view is None:
         return
     if rule.endpoint in PUBLIC:
-        g.call = _guest_call(here, request) if rule.endpoint in PERSONAL else None
+        here.call = _guest_call(here) if rule.endpoint in PERSONAL else None
         return
-    now = here.clock()
-    g.presumption, grant = _presumed(here, request, now)
-    g.call = _call_of(here, request, grant, now)  # known from here on, to the access log too
+    now = here.services.clock()
+    grant = _presumed(here, now) or _grant(here, now)
+    here.call = _call_of(here, grant, now)  # known from here on, to the access log too
     _require_kind(grant, rule.rule)
     if grant.kind == Channel.ADMIN:
         _require_role(grant.role, getattr(view, _ACTION, Action.VIEW))
 
 
-def presume_nothing(here: Services) -> None:
+def presume_nothing(here: Exchange) -> None:
     """Have the token looked up when the request begins again."""
-    if here.acquaintances is not None:
-        here.acquaintances.forget(g.presumption)
-    g.presumption = None
-    g.presumes_nothing = True
+    if here.services.acquaintances is not None and here.presumption is not None:
+        here.services.acquaintances.forget(here.presumption)
+    here.presumption = None
+    here.presumes_nothing = True
 
 
-def _presumed(here: Services, request: Request, now: datetime) -> tuple[Presumption | None, Grant]:
-    """Return what is presumed of the request's token and has to be asked yet, and what it opens then.
-
-    A token of which nothing is presumed is looked up. Raises Unauthenticated.
-    """
-    token = _token_of(request)
-    if here.acquaintances is not None and "presumes_nothing" not in g:
-        presumption = here.acquaintances.presume(token, now)
-        if presumption is not None:
-            return presumption, presumption.grant
-    return None, _grant(here, token, now)
+def _presumed(here: Exchange, now: datetime) -> Grant | None:
+    """Return what the token of the request opens if it is what is presumed; None where it has to be looked up."""
+    known = here.services.acquaintances
+    if known is None or here.presumes_nothing:
+        return None
+    here.presumption = known.presume(_token_of(here), now)
+    return None if here.presumption is None else here.presumption.grant
 
 
-def _token_of(request: Request) -> str:
-    match = _BEARER.fullmatch(request.environ.get("HTTP_AUTHORIZATION", "").strip())
+def _grant(here: Exchange, now: datetime) -> Grant:
+    """Look up what the token of the request opens. Raises Unauthenticated."""
+    services, token = here.services, _token_of(here)
+    credential = services.database.look_up(access.authenticate, token, now)
+    if services.acquaintances is not None:
+        services.acquaintances.remember(token, credential)
+    if credential.use_is_stale:
+        # It is no reason to refuse a request that only reads, nor to make it wait.
+        with suppress(Unavailable):
+            services.database.run_if_free(access.record_use, credential.grant, now)
+    if credential.something_is_due:
+        with suppress(Unavailable):
+            due.catch_up(services.database, credential.grant.organization_id, now)
+    return credential.grant
+
+
+def _token_of(here: Exchange) -> str:
+    match = _BEARER.fullmatch(here.environ.get("HTTP_AUTHORIZATION", "").strip())
     if match is None:
         raise Unauthenticated(_NO_TOKEN)
     return match[1]
 
 
-def _grant(here: Services, token: str, now: datetime) -> Grant:
-    """Look up what a token opens. Raises Unauthenticated."""
-    credential = here.database.look_up(access.authenticate, token, now)
-    if here.acquaintances is not None:
-        here.acquaintances.remember(token, credential)
-    if credential.use_is_stale:
-        # It is no reason to refuse a request that only reads, nor to make it wait.
-        with suppress(Unavailable):
-            here.database.run_if_free(access.record_use, credential.grant, now)
-    if credential.something_is_due:
-        with suppress(Unavailable):
-            due.catch_up(here.database, credential.grant.organization_id, now)
-    return credential.grant
-
-
-def _guest_call(here: Services, request: Request) -> Call | None:
+def _guest_call(here: Exchange) -> Call | None:
     """Return the call of somebody who need not say who they are; None unless they do, and rightly."""
-    if "HTTP_AUTHORIZATION" not in request.environ:
+    if "HTTP_AUTHORIZATION" not in here.environ:
         return None
-    now = here.clock()
+    now = here.services.clock()
     try:
-        grant = _grant(here, _token_of(request), now)
+        grant = _grant(here, now)
     except Unauthenticated:
         return None
-    return _call_of(here, request, grant, now) if grant.kind == Channel.SCIM else None
+    return _call_of(here, grant, now) if grant.kind == Channel.SCIM else None
 
 
 def _require_kind(grant: Grant, rule: str) -> None:
@@ -161,14 +156,14 @@ def _require_role(role: str | None, action: Action) -> None:
         raise Forbidden(f"This takes one of these roles: {allowed}.")
 
 
-def _call_of(here: Services, request: Request, grant: Grant, now: datetime) -> Call:
+def _call_of(here: Exchange, grant: Grant, now: datetime) -> Call:
     return Call(
         organization_id=grant.organization_id,
         actor=grant.actor,
         channel=_CHANNELS[grant.kind],
         at=now,
-        request_id=request.environ[REQUEST_ID],
-        base_url=address_of(here.config, request.environ),
+        request_id=here.environ[REQUEST_ID],
+        base_url=address_of(here.services.config, here.environ),
         client=grant.client,
         role=grant.role,
         member_id=grant.member_id,
@@ -181,7 +176,8 @@ def _call_of(here: Services, request: Request, grant: Grant, now: datetime) -> C
 
 def base_url() -> str:
     """Return the public address of the SCIM service, as the current request is to be told."""
-    return address_of(services().config, request.environ)
+    here = exchange()
+    return address_of(here.services.config, here.environ)
 
 
 def address_of(config: Config, environ: Mapping[str, Any]) -> str:

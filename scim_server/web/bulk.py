@@ -34,7 +34,8 @@ from scim_server.scim.dialects import Deviation
 from scim_server.scim.projection import Projection
 from scim_server.scim.values import Json
 from scim_server.web.error_handlers import noted_failure, scim_error
-from scim_server.web.http import bulk_body, perform, scim_response, services, this_call
+from scim_server.web.exchange import services, this_call
+from scim_server.web.http import bulk_body, perform, scim_response
 from scim_server.web.parameters import asks_for_attributes, parameters_in, projection_of
 from scim_server.web.scim_api import ENDPOINTS, Endpoint
 from scim_server.web.scim_discovery import capabilities

@@ -6,7 +6,8 @@ from flask import Blueprint, Response
 
 from scim_server.errors import Unavailable
 from scim_server.observability import METRICS_CONTENT_TYPE
-from scim_server.web.http import json_response, services
+from scim_server.web.exchange import services
+from scim_server.web.http import json_response
 
 health = Blueprint("health", __name__)
 

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property, lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import orjson
-from flask import Response, current_app, g, request
+from flask import Response
 from flask.json.provider import JSONProvider
-from structlog.typing import FilteringBoundLogger
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, UnsupportedMediaType
 
 from scim_server.call import Call
-from scim_server.config import Config
 from scim_server.errors import PayloadTooLarge
-from scim_server.observability import Metrics
 from scim_server.operations import presumption as presumptions
 from scim_server.operations.passwords import NeedsHash, hash_for
-from scim_server.operations.presumption import Acquaintances, Presumption
 from scim_server.operations.representation import Rendered
 from scim_server.scim import json_text
 from scim_server.scim.conditions import Preconditions, Tags, entity_tag, preconditions_of, tags_of
 from scim_server.scim.dialects import ForceMediaType
 from scim_server.scim.values import Json
+from scim_server.web.exchange import exchange, services, this_call
 from scim_server.web.middleware import body_too_large
 
 if TYPE_CHECKING:
@@ -40,64 +35,7 @@ SCIM_JSON = "application/scim+json"
 PLAIN_JSON = "application/json"
 MAX_MESSAGE_BYTES = 256 * 1024
 MAX_MESSAGE_VALUES = 10_000
-_EXTENSION = "scim_seats"
 _BODY = "scim_seats.body"
-
-
-class Reader(Protocol):
-    """Where views look; the database or a replica of it."""
-
-    def read(self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R: ...
-
-    def look_up(
-        self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs
-    ) -> R: ...
-
-
-class Transactions(Reader, Protocol):
-    """What views need of the database; ``store.database.Database`` is one."""
-
-    def run(self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R: ...
-
-    def run_if_free(
-        self, operation: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs
-    ) -> None: ...
-
-    def ping(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """The parts of one application that views reach; ``app.create_app`` puts them together.
-
-    ``reader`` may lag behind ``database``: it is for showing things, not for deciding about them.
-    ``acquaintances``: None where no token is presumed to be what it was, for it is looked up as quickly.
-    """
-
-    config: Config
-    database: Transactions
-    reader: Reader
-    clock: Callable[[], datetime]
-    metrics: Metrics
-    log: FilteringBoundLogger
-    schema_is_current: Callable[[], bool]
-    acquaintances: Acquaintances | None = None
-
-
-def provide(extensions: dict[str, Any], services: Services) -> None:
-    """Make the services reachable for the views of an application."""
-    extensions[_EXTENSION] = services
-
-
-def services() -> Services:
-    found: Services = current_app.extensions[_EXTENSION]
-    return found
-
-
-def this_call() -> Call:
-    """Return the authenticated call that the request is."""
-    found: Call = g.call
-    return found
 
 
 # -- operations
@@ -138,7 +76,7 @@ def _presuming(
     **kwargs: P.kwargs,
 ) -> R:
     """Run an operation, and ask with it what was presumed of the request's token (``operations.presumption``)."""
-    presumption: Presumption | None = g.get("presumption")
+    presumption = exchange().presumption
     if presumption is None or presumption.is_confirmed:
         return run(operation, call, *args, **kwargs)
     return run(presumptions.presuming, presumption, operation, call, *args, **kwargs)
@@ -146,7 +84,7 @@ def _presuming(
 
 def be_certain() -> None:
     """Find out whether what was presumed of the request's token holds, unless that is known. Raises Outdated."""
-    presumption: Presumption | None = g.get("presumption")
+    presumption = exchange().presumption
     if presumption is not None and not presumption.is_confirmed:
         services().database.look_up(presumptions.confirm, presumption)
 
@@ -189,7 +127,7 @@ def _json_data() -> bytes:
     Identity providers label it in many ways or not at all, so the body itself decides; only what
     is expressly something else is refused (415).
     """
-    environ = request.environ
+    environ = exchange().environ
     if _BODY not in environ:
         environ[_BODY] = _read_body(environ)
     body: bytes = environ[_BODY]
@@ -201,7 +139,7 @@ def _read_body(environ: WSGIEnvironment) -> bytes:
         raise UnsupportedMediaType(f"Send {SCIM_JSON} or {PLAIN_JSON}.")
     length = environ.get("CONTENT_LENGTH")
     if not length:
-        return request.get_data(cache=False)
+        return exchange().request.get_data(cache=False)
     data: bytes = environ["wsgi.input"].read(int(length))
     if len(data) < int(length):
         raise ClientDisconnected
@@ -215,17 +153,17 @@ def _is_something_else(content_type: str) -> bool:
 
 
 def if_match() -> Tags | None:
-    return tags_of(request.environ.get("HTTP_IF_MATCH"))
+    return tags_of(exchange().environ.get("HTTP_IF_MATCH"))
 
 
 def preconditions() -> Preconditions | None:
     """Return what must hold for the change that the request asks for."""
-    environ = request.environ
+    environ = exchange().environ
     return preconditions_of(environ.get("HTTP_IF_MATCH"), environ.get("HTTP_IF_NONE_MATCH"))
 
 
 def if_none_match() -> Tags | None:
-    return tags_of(request.environ.get("HTTP_IF_NONE_MATCH"))
+    return tags_of(exchange().environ.get("HTTP_IF_NONE_MATCH"))
 
 
 # -- answers
@@ -236,10 +174,15 @@ def scim_media_type() -> str:
 
     A token may say otherwise, for a client that does not.
     """
-    call: Call | None = g.get("call")
-    if call is not None and call.client.force_media_type is not ForceMediaType.NONE:
-        return call.client.force_media_type.value
-    accept: str = request.environ.get("HTTP_ACCEPT", "").lower()
+    here = exchange()
+    if here.call is not None and here.call.client.force_media_type is not ForceMediaType.NONE:
+        return here.call.client.force_media_type.value
+    return _media_type_for(here.environ.get("HTTP_ACCEPT", ""))
+
+
+@lru_cache(maxsize=64)
+def _media_type_for(accept: str) -> str:
+    accept = accept.lower()
     if PLAIN_JSON in accept and SCIM_JSON not in accept and "*" not in accept:
         return PLAIN_JSON
     return SCIM_JSON

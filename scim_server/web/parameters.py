@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from flask import request
-
 from scim_server.errors import InvalidCount, InvalidValue
 from scim_server.operations.queries import Query
 from scim_server.scim import projection
 from scim_server.scim.attributes import ResourceType
 from scim_server.scim.projection import Projection
+from scim_server.web.exchange import exchange
 
 KNOWN = (
     "attributes",
@@ -29,12 +28,13 @@ _PARSED = "scim_seats.parameters"
 
 def parameters() -> Mapping[str, str]:
     """Return the parameters of the request, read once; unknown ones do no harm (RFC 7644 §3.4.2)."""
-    environ = request.environ
+    here = exchange()
+    environ = here.environ
     if not environ.get("QUERY_STRING"):
         return {}
     found: Mapping[str, str] | None = environ.get(_PARSED)
     if found is None:
-        found = environ[_PARSED] = parameters_in(request.query_string.decode(errors="replace"))
+        found = environ[_PARSED] = parameters_in(here.request.query_string.decode(errors="replace"))
     return found
 
 

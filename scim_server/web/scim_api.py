@@ -15,6 +15,7 @@ from scim_server.operations import groups, queries, users
 from scim_server.operations.queries import Limits, Query
 from scim_server.scim import messages
 from scim_server.scim.attributes import ResourceType
+from scim_server.web.exchange import services, this_call
 from scim_server.web.http import (
     if_match,
     if_none_match,
@@ -26,8 +27,6 @@ from scim_server.web.http import (
     preconditions,
     resource_response,
     scim_response,
-    services,
-    this_call,
     unless_known,
 )
 from scim_server.web.parameters import asks_for_attributes, is_descending, projection_of, query_of

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
 
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response
 
-from scim_server.call import Call
 from scim_server.config import Config
 from scim_server.errors import Forbidden, NotFound
 from scim_server.scim import json_text, messages
@@ -25,7 +24,8 @@ from scim_server.scim.discovery import (
 from scim_server.scim.schemas import GROUP, USER
 from scim_server.scim.values import Json
 from scim_server.web.authentication import base_url
-from scim_server.web.http import scim_response, services
+from scim_server.web.exchange import exchange, services
+from scim_server.web.http import scim_response
 from scim_server.web.parameters import parameters
 
 discovery = Blueprint("discovery", __name__, url_prefix="/scim/v2")
@@ -98,7 +98,7 @@ def capabilities(config: Config) -> Capabilities:
 
 
 def _types() -> Types:
-    call: Call | None = g.call
+    call = exchange().call
     return (USER, GROUP) if call is None else (call.user_type, call.group_type)
 
 

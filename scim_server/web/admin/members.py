@@ -25,7 +25,8 @@ from scim_server.web.admin.schemas import (
     page_of,
 )
 from scim_server.web.authentication import needs, require
-from scim_server.web.http import look, no_content, perform, this_call
+from scim_server.web.exchange import this_call
+from scim_server.web.http import look, no_content, perform
 from seat_policy import Action, Role, SeatStatus, Source, Status
 
 members = AdminBlueprint("members", __name__, description="Members and their seats")
