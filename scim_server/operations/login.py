@@ -80,18 +80,14 @@ def _known(tx: Transaction, call: Call, body: Json) -> UserRecord | None:
 def _first_login(tx: Transaction, call: Call, situation: Situation, body: Json) -> dict[str, Any]:
     if situation.settings.provisioning_mode is not ProvisioningMode.JIT:
         return _refusal("not_provisioned")
-    document = validation.for_creation(
-        call.user_type,
-        {key: body[key] for key in _PROFILE if body.get(key) is not None},
-        call.client,
-        unnoted,
-    )
+    profile = {key: body[key] for key in _PROFILE if body.get(key) is not None}
+    document = validation.for_creation(call.user_type, profile, call.client, unnoted)
     try:
         with tx.savepoint():
             record = users.add(
                 tx,
                 call,
-                document,
+                users.newcomer_of(call, document),
                 joined_by=Source.JIT,
                 group_ids=_groups_named(tx, call, body.get("groups") or []),
                 cause="first_login",

@@ -226,8 +226,9 @@ def _invite(
     user_id = new_id()
     situation = seats.situation_of(seat_store.rules(tx, call.organization_id))
     until = call.at + timedelta(days=situation.settings.invitation_days)
-    newcomer = NewUser(user_id, document, role.value, Source.DEFAULT.value, invited_until=until)
-    users.insert_users(tx, call.organization_id, call.user_type, [newcomer], call.at)
+    form = users.form_of(call.user_type, document)
+    newcomer = NewUser(user_id, form, role.value, Source.DEFAULT.value, invited_until=until)
+    users.insert_users(tx, call.organization_id, [newcomer], call.at)
     organizations.note_due(tx, call.organization_id, until)
     invited = Member(
         user_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from scim_server.call import Call
 from scim_server.errors import NotFound
@@ -25,107 +26,120 @@ from scim_server.store.indexing import named_tier
 from scim_server.store.seats import status_of
 from scim_server.store.tables import microseconds_of
 from scim_server.store.transaction import Transaction
-from scim_server.store.users import NewUser, ShownUser, UserRecord
+from scim_server.store.users import Form, NewUser, ShownUser, UserRecord
 from seat_policy import NO_SEAT, Member, Role, Seat, Source, seat_status
 
 
-def document_of(call: Call, body: Json) -> Json:
-    """Return the valid document of a user to create. Raises InvalidSyntax, InvalidValue."""
-    return validation.for_creation(call.user_type, body, call.client, call.note)
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """Somebody to create: a valid document, with a password where there is one, and what of it is stored."""
+
+    document: Json
+    form: Form
 
 
-def create(tx: Transaction, call: Call, document: Json, wanted: Projection | None) -> Rendered:
+def document_of(call: Call, body: Json) -> Newcomer:
+    """Return the user that a body asks to create. Raises InvalidSyntax, InvalidValue."""
+    return newcomer_of(call, validation.for_creation(call.user_type, body, call.client, call.note))
+
+
+def newcomer_of(call: Call, document: Json) -> Newcomer:
+    """Return the user that a valid document says."""
+    shown = {name: value for name, value in document.items() if name != "password"}
+    return Newcomer(document, store.form_of(call.user_type, shown))
+
+
+def create(tx: Transaction, call: Call, newcomer: Newcomer, wanted: Projection | None) -> Rendered:
     """Create a user and give them the seat that the policy says (RFC 7644 §3.3).
 
     Raises NotUnique where the userName is taken, SeatLimitReached under ``exhausted_policy: reject``.
     """
     if call.client.post_existing is PostExisting.RESTORE_INACTIVE:
-        restored = _restored(tx, call, document, wanted)
+        restored = _restored(tx, call, newcomer.document, wanted)
         if restored is not None:
             return restored
-    record = add(tx, call, document, joined_by=Source.DEFAULT)
+    record = add(tx, call, newcomer, joined_by=Source.DEFAULT)
     return _shown(call, store.as_shown(record), wanted)
 
 
-def create_together(tx: Transaction, call: Call, documents: Sequence[Json]) -> list[Rendered]:
+def create_together(tx: Transaction, call: Call, newcomers: Sequence[Newcomer]) -> list[Rendered]:
     """Create several users as if one after the other, at a part of the cost.
 
     Raises what one of them would have been refused with, and OneByOne where each has to be created for itself.
     """
     alone = call.client.post_existing is PostExisting.RESTORE_INACTIVE
-    if alone or any("password" in document or named_tier(document) for document in documents):
+    if alone or any(one.form.columns["named_tier"] or "password" in one.document for one in newcomers):
         raise OneByOne
-    records = add_all(tx, call, documents, joined_by=Source.DEFAULT)
+    records = add_all(tx, call, newcomers, joined_by=Source.DEFAULT)
     return [representation.rendered(call, call.user_type, record, None) for record in records]
 
 
 def add(
     tx: Transaction,
     call: Call,
-    document: Json,
+    newcomer: Newcomer,
     *,
     joined_by: Source,
     group_ids: Sequence[str] = (),
     cause: str = "user_created",
 ) -> UserRecord:
-    """Store a valid document as a new user, a member of some groups, with a seat."""
-    [record] = add_all(tx, call, [document], joined_by=joined_by, group_ids=group_ids, cause=cause)
+    """Store a new user, a member of some groups, with a seat."""
+    [record] = add_all(tx, call, [newcomer], joined_by=joined_by, group_ids=group_ids, cause=cause)
     return record
 
 
 def add_all(
     tx: Transaction,
     call: Call,
-    documents: Sequence[Json],
+    newcomers: Sequence[Newcomer],
     *,
     joined_by: Source,
     group_ids: Sequence[str] = (),
     cause: str = "user_created",
 ) -> list[UserRecord]:
-    """Store valid documents as new users, members of some groups, with seats."""
+    """Store new users, members of some groups, with seats."""
     groups.lock_groups(tx, call.organization_id, group_ids)
-    newcomers = [_newcomer(call, document, joined_by) for document in documents]
-    ids = [user.id for user in newcomers]
-    texts = store.insert_users(tx, call.organization_id, call.user_type, newcomers, call.at)
+    added = [_new_user(call, newcomer, joined_by) for newcomer in newcomers]
+    ids = [user.id for user in added]
+    store.insert_users(tx, call.organization_id, added, call.at)
     for group_id in group_ids:
         groups.add_members(tx, call.organization_id, group_id, dict.fromkeys(ids, "User"))
     groups.touch(tx, call.organization_id, group_ids, call.at)
-    members = [_as_member(call, user) for user in newcomers]
+    members = [_as_member(call, user) for user in added]
     given, seated = seats.seat_new_members(tx, call, members, cause, are_in_groups=bool(group_ids))
-    organizations.count_users(tx, call.organization_id, len(newcomers))
-    created = [UserCreated(user.id, user.document["userName"]) for user in newcomers]
+    organizations.count_users(tx, call.organization_id, len(added))
+    created = [UserCreated(user.id, user.form.document["userName"]) for user in added]
     event_log.append(tx, call, [*created, *seated])
     if group_ids:  # which may have given a role too
         return [store.get(tx, call.organization_id, user_id) for user_id in ids]
-    return [_record(call, user, text, given[user.id]) for user, text in zip(newcomers, texts, strict=True)]
+    return [_record(call, user, given[user.id]) for user in added]
 
 
-def _newcomer(call: Call, document: Json, joined_by: Source) -> NewUser:
-    password_hash = hash_of(call, document.get("password"))
-    shown = {name: value for name, value in document.items() if name != "password"}
-    return NewUser(new_id(), shown, Role.USER.value, joined_by.value, password_hash)
+def _new_user(call: Call, newcomer: Newcomer, joined_by: Source) -> NewUser:
+    password_hash = hash_of(call, newcomer.document.get("password"))
+    return NewUser(new_id(), newcomer.form, Role.USER.value, joined_by.value, password_hash)
 
 
 def _as_member(call: Call, user: NewUser) -> Member:
     return Member(
         user.id,
         call.at,
-        status_of(active=is_active(user.document), invited=False),
+        status_of(active=user.form.columns["active"], invited=False),
         Role.USER,
         NO_SEAT,
         override=None,
         mappings=(),
-        named_tier=named_tier(user.document),
+        named_tier=user.form.columns["named_tier"],
         joined_by=Source(user.joined_by),
     )
 
 
-def _record(call: Call, user: NewUser, text: str, seat: Seat) -> UserRecord:
+def _record(call: Call, user: NewUser, seat: Seat) -> UserRecord:
     """Return a new user as reading them back would."""
     return UserRecord(
         id=user.id,
-        document=text,
-        active=is_active(user.document),
+        document=user.form.columns["document"],
+        active=user.form.columns["active"],
         invited=False,
         invitation_expires_at=None,
         role=user.role,

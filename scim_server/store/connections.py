@@ -39,8 +39,10 @@ class Connections:
 
     def take(self) -> Lent:
         """Return a connection in no transaction. Raises SQLAlchemy's TimeoutError where all stay in use."""
-        with suppress(Empty):
+        try:
             return self._idle.get_nowait()
+        except Empty:
+            pass
         if self._unopened.acquire(blocking=False):
             return self._open()
         for _ in range(_PATIENCE_SECONDS):

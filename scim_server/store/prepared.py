@@ -61,9 +61,10 @@ class Rows:
         return rows[0] if rows else None
 
     def one_or_none(self) -> Any:
-        if len(self.all()) > 1:
+        rows = self.all()
+        if len(rows) > 1:
             raise MultipleResultsFound("more than one row")
-        return self.first()
+        return rows[0] if rows else None
 
     def one(self) -> Any:
         row = self.one_or_none()
@@ -152,7 +153,7 @@ class _Compiled:
     sql: str
     names: tuple[str, ...]
     fixed: Mapping[str, Any]
-    into: tuple[tuple[str, Processor], ...]
+    into: tuple[tuple[int, Processor], ...]
     fields: tuple[str, ...]
     make: Callable[[Any], Any]
     out_of: tuple[tuple[int, Processor], ...]
@@ -164,11 +165,12 @@ class _Compiled:
         session.run_many(self, [self._bound(each) for each in parameters])
 
     def _bound(self, parameters: Parameters) -> list[Any]:
-        if self.fixed or self.into:
+        if self.fixed:
             parameters = {**self.fixed, **parameters}
-            for name, process in self.into:
-                parameters[name] = process(parameters[name])
-        return [parameters[name] for name in self.names]
+        values = [parameters[name] for name in self.names]
+        for place, process in self.into:
+            values[place] = process(values[place])
+        return values
 
     def _rows(self, fetched: list[Any]) -> list[Any]:
         make = self.make
@@ -190,15 +192,18 @@ def _compile(statement: Any, record: Any, dialect: Dialect, parameters: Paramete
     )
     binds = compiled.binds
     into = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in binds.items()}
+    names = tuple(compiled.positiontup)
     returned = list(statement.exported_columns) if _returns(statement) else []
     out_of = [_reader(column.type, dialect) for column in returned]
     fields = tuple(str(column.key) for column in returned)
     return _Compiled(
         name=f"statement_{next(_numbers)}",
         sql=compiled.string,
-        names=tuple(compiled.positiontup),
+        names=names,
         fixed={name: bind.effective_value for name, bind in binds.items() if not bind.required},
-        into=tuple((name, process) for name, process in into.items() if process is not None),
+        into=tuple(
+            (place, process) for place, name in enumerate(names) if (process := into[name]) is not None
+        ),
         fields=fields,
         make=partial(tuple.__new__, record or _row_class(fields)),
         out_of=tuple((index, process) for index, process in enumerate(out_of) if process is not None),

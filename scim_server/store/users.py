@@ -90,11 +90,23 @@ class ShownUser(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """A document in the form in which it is stored: the columns that follow from it, and a row for each of its values.
+
+    It depends on nothing else, so it is made before anybody waits for the transaction that stores it.
+    """
+
+    document: Json
+    columns: Mapping[str, Any]
+    values: Sequence[attribute_values.Row]
+
+
+@dataclass(frozen=True, slots=True)
 class NewUser:
     """A user to store; ``invited_until`` where they have to accept an invitation first."""
 
     id: str
-    document: Json
+    form: Form
     role: str
     joined_by: str
     password_hash: str | None = None
@@ -271,17 +283,13 @@ _TOUCH_SEATS = Prepared(
 )
 
 
-def insert_users(
-    tx: Transaction,
-    organization_id: str,
-    resource_type: ResourceType,
-    newcomers: Sequence[NewUser],
-    at: datetime,
-) -> list[str]:
-    """Store users and return their stored texts.
+def form_of(resource_type: ResourceType, document: Json) -> Form:
+    """Return the form in which a valid document is stored. Raises InvalidValue for a value too long to be found."""
+    return Form(document, _columns(resource_type, document), indexing.value_rows(resource_type, document))
 
-    Raises NotUnique where a userName is taken in this organization (any letter case).
-    """
+
+def insert_users(tx: Transaction, organization_id: str, newcomers: Sequence[NewUser], at: datetime) -> None:
+    """Store users. Raises NotUnique where a userName is taken in this organization (any letter case)."""
     rows = [
         {
             "organization_id": organization_id,
@@ -294,17 +302,13 @@ def insert_users(
             "password_hash": user.password_hash,
             "version": 1,
             "created_at": at,
-            **_columns(resource_type, user.document, at),
+            "modified_at": at,
+            **user.form.columns,
         }
         for user in newcomers
     ]
-    _write(tx, _INSERT, rows, ", ".join(user.document["userName"] for user in newcomers[:2]))
-    attribute_values.insert_rows(
-        tx,
-        organization_id,
-        {user.id: indexing.value_rows(resource_type, user.document) for user in newcomers},
-    )
-    return [str(row["document"]) for row in rows]
+    _write(tx, _INSERT, rows, ", ".join(user.form.document["userName"] for user in newcomers[:2]))
+    attribute_values.insert_rows(tx, organization_id, {user.id: user.form.values for user in newcomers})
 
 
 def replace_document(
@@ -319,11 +323,22 @@ def replace_document(
 ) -> str:
     """Put a document in the place of another, count its version up, and return the stored text.
 
-    Raises NotUnique.
+    Columns that stay as they are are left alone: SQLite would write their indexes anew. Raises NotUnique.
     """
-    row = {"in_organization": organization_id, "user_id": user_id, **_columns(resource_type, document, at)}
-    _write(tx, _REPLACE, row, document["userName"])
     had, has = differing(before, document)
+    columns = _columns(resource_type, document)
+    changed = had.keys() | has.keys()
+    row = {
+        "in_organization": organization_id,
+        "user_id": user_id,
+        "modified_at": at,
+        **{
+            name: value
+            for name, value in columns.items()
+            if name not in _FOLLOWS_FROM or not _FOLLOWS_FROM[name].isdisjoint(changed)
+        },
+    }
+    _write(tx, _REPLACE, row, document["userName"])
     attribute_values.replace_rows(
         tx,
         organization_id,
@@ -331,7 +346,7 @@ def replace_document(
         before=indexing.value_rows(resource_type, had),
         after=indexing.value_rows(resource_type, has),
     )
-    return str(row["document"])
+    return str(columns["document"])
 
 
 def set_password(tx: Transaction, organization_id: str, user_id: str, password_hash: str) -> None:
@@ -522,7 +537,17 @@ def not_found(user_id: str) -> NotFound:
     return NotFound(f"There is no user {user_id[:100]}.")
 
 
-def _columns(resource_type: ResourceType, document: Json, at: datetime) -> dict[str, Any]:
+# The attributes that a column follows from; one that is not named follows from all of them.
+_FOLLOWS_FROM: Mapping[str, frozenset[str]] = {
+    "user_name_key": frozenset({"userName"}),
+    "external_id": frozenset({"externalId"}),
+    "display_name_key": frozenset({"displayName"}),
+    "active": frozenset({"active"}),
+    "named_tier": frozenset({"entitlements", "roles"}),
+}
+
+
+def _columns(resource_type: ResourceType, document: Json) -> dict[str, Any]:
     attribute = resource_type.by_key
     external_id = document.get("externalId")
     display_name = document.get("displayName")
@@ -534,7 +559,6 @@ def _columns(resource_type: ResourceType, document: Json, at: datetime) -> dict[
         "named_tier": indexing.named_tier(document),
         "document": orjson.dumps(document).decode(),
         "search": orjson.dumps(indexing.search_document(resource_type, document)).decode(),
-        "modified_at": at,
     }
 
 

@@ -130,8 +130,8 @@ class Job:
         try:
             for operation in operations:
                 _require_bulk_id(operation)
-            documents = [users.document_of(call, _data(operation)) for operation in operations]
-            created = perform(users.create_together, documents)
+            newcomers = [users.document_of(call, _data(operation)) for operation in operations]
+            created = perform(users.create_together, newcomers)
         except (ScimSeatsError, OneByOne):
             for operation in operations:
                 if not self._is_over():

@@ -75,35 +75,41 @@ def provide(extensions: dict[str, Any], services: Services) -> None:
 class Exchange:
     """A request that is being answered.
 
-    ``call`` is None until the token has been looked at, and for who needs none. ``presumption``: what
-    the token is presumed to be; ``presumes_nothing``: it was wrong, and the token is looked up.
+    ``outer`` is the one that it is answered in the middle of. ``call`` is None until the token has been looked at,
+    and for who needs none. ``presumption``: what the token is presumed to be; ``presumes_nothing``: that was wrong,
+    and the token is looked up.
     """
 
     services: Services
     request: Request
     environ: dict[str, Any]
+    outer: Exchange | None
     call: Call | None = None
     presumption: Presumption | None = None
     presumes_nothing: bool = False
 
 
-_exchange: ContextVar[Exchange] = ContextVar("exchange")
+_exchange: ContextVar[Any] = ContextVar("exchange", default=None)
 
 
 def begin(services: Services, request: Request) -> Exchange:
     """Make a request the one that is answered here."""
-    exchange = Exchange(services, request, request.environ)
-    _exchange.set(exchange)
-    return exchange
+    here = Exchange(services, request, request.environ, _exchange.get())
+    _exchange.set(here)
+    return here
 
 
 def end() -> None:
     """Forget the request, whose body may be large."""
-    _exchange.set(_NONE)
+    here = _exchange.get()
+    if here is not None:
+        _exchange.set(here.outer)
 
 
-_NONE: Any = None
-exchange = _exchange.get
+def exchange() -> Exchange:
+    """Return the request that is being answered."""
+    here: Exchange = _exchange.get()
+    return here
 
 
 def services() -> Services:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import IO, Any
@@ -37,6 +37,7 @@ SECURITY_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
 )
 
+_NAMES_OF_CONSTANTS = frozenset(name for name, _ in SECURITY_HEADERS)
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:=+/-]{1,128}", re.ASCII)
 # A name, an IPv4 or a bracketed IPv6 address, with or without a port (RFC 9110 §7.2).
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
@@ -121,8 +122,10 @@ def with_constant_headers(start_response: StartResponse, request_id: str) -> Sta
     """Return a ``start_response`` that adds what every answer has and what it does not say otherwise."""
 
     def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
-        said = dict(headers)
-        constant = [header for header in SECURITY_HEADERS if header[0] not in said]
+        said = {name for name, _ in headers}
+        constant: Sequence[tuple[str, str]] = SECURITY_HEADERS
+        if not said.isdisjoint(_NAMES_OF_CONSTANTS):
+            constant = [header for header in SECURITY_HEADERS if header[0] not in said]
         return start_response(status, [*headers, *constant, ("X-Request-Id", request_id)], exc_info)
 
     return start
@@ -130,8 +133,8 @@ def with_constant_headers(start_response: StartResponse, request_id: str) -> Sta
 
 def leave_out_process_environment(environ: Environ, inherited: Mapping[str, str]) -> None:
     """Take out what granian copies from ``os.environ``: ``HTTP_X`` set there would pass for a header."""
-    for key, value in inherited.items():
-        if environ.get(key) == value:
+    for key in inherited.keys() & environ.keys():
+        if environ[key] == inherited[key]:
             del environ[key]
 
 

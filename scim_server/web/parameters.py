@@ -82,7 +82,10 @@ def query_of(resource_types: tuple[ResourceType, ...]) -> Query:
 
 def names(given: Mapping[str, str], parameter: str) -> list[str] | None:
     """Return a comma-separated list of attribute names; None where none is given."""
-    parts = [part.strip() for part in given.get(parameter.lower(), "").split(",")]
+    text = given.get(parameter.lower())
+    if not text:
+        return None
+    parts = [part.strip() for part in text.split(",")]
     return [part for part in parts if part] or None
 
 
