@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from fnmatch import fnmatch
 from pathlib import Path
 
-from benchmarks import machine, membership, reading, report, servers, writing
+from benchmarks import contention, machine, membership, reading, report, servers, writing
 from benchmarks.measure import Result, Stage, measure
 from benchmarks.processes import memory, workers
 from benchmarks.rows import Row
@@ -112,6 +112,7 @@ def rows_for(users: int, few: int) -> list[Row]:
             *one,
             *membership.wide_rows(few),
             writing.bulk_row(),
+            *contention.rows(),
         ]
     sizes = sorted({few, users // 10, users})
     return [*reading.rows(sizes), *writing.rows(), *membership.rows([0, *sizes])]
@@ -183,6 +184,8 @@ def _sections(
     if few != many:
         yield f"### {few:,} and {many:,} users"
         yield report.of_sizes(found)
+    yield "### Many at once"
+    yield report.of_clients(found, contention.CLIENTS)
     yield "### One member of a group"
     yield report.of_groups(found)
     yield "### Processes"

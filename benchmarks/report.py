@@ -139,6 +139,32 @@ def _compared(few: Result | None, many: Result | None) -> list[str]:
     return [f"{few.rate:,.0f}", f"{many.rate:,.0f}", text]
 
 
+def of_clients(results: Results, clients: tuple[int, int]) -> str:
+    """What it costs that many ask for seats of one organization at the same time."""
+    users = results.sizes[0]
+    few, many = clients
+    titles = {key: title for key, title in results.rows(users).items() if key.endswith(f"-by/{few}")}
+    head = ["row"]
+    for database in results.servers:
+        head += [f"{database}: 1/s by {few}", f"by {many}", "ratio"]
+    lines = []
+    for key, title in titles.items():
+        line = [title.rpartition(",")[0]]
+        for database in results.servers:
+            found = [results.get(database, users, f"{key.split('/')[0]}/{number}") for number in clients]
+            line += _beside(*found)
+        lines.append(line)
+    return table(head, lines)
+
+
+def _beside(few: Result | None, many: Result | None) -> list[str]:
+    if few is None or many is None or not few.counts or not many.counts:
+        return [word_for(few), word_for(many), ""]
+    ratio = many.rate / few.rate
+    text = judged(f"{ratio:.2f} (≥ {targets.MANY_CLIENTS:g})", ratio >= targets.MANY_CLIENTS)
+    return [f"{few.rate:,.0f}", f"{many.rate:,.0f}", text]
+
+
 def of_groups(results: Results) -> str:
     """What the size of a group costs whoever adds or removes one member."""
     users = results.sizes[-1]

@@ -101,7 +101,7 @@ def scim_seats(name: str, database_url: str, folder: Path, database: int | None 
     command("organization", "create", "bench", "--plan", "enterprise", *seats)
     tokens = {
         kind: command("token", "create", "bench", "--kind", kind, *options)["token"]
-        for kind, options in (("scim", ()), ("jit", ()), ("admin", ("--role", "admin")))
+        for kind, options in (("scim", ()), ("jit", ()), ("admin", ("--role", "owner")))
     }
     port = free_port()
     with _serving(database_url, folder, port) as (root, _):

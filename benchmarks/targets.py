@@ -63,6 +63,8 @@ POINT_OPERATIONS = (
 )
 MANY_PEOPLE = 0.8
 """The least share of a point operation's rate among few people that it keeps among many."""
+MANY_CLIENTS = 1.0
+"""The least share of one client's rate that many have together who want seats of one organization: nothing is lost."""
 GROUP_SIZES = 1.25
 """How far apart the rates of adding, or removing, one member may be over all sizes of a group."""
 START_SECONDS = 0.5

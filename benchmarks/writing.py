@@ -20,7 +20,7 @@ _BULK = 1000
 
 def rows() -> list[Row]:
     return [
-        Row("create", "create a user (1 KB, enterprise)", _create),
+        Row("create", "create a user (1 KB, enterprise)", create),
         Row("deactivate", "deactivate a user", _deactivate),
         Row("delete", "DELETE a user", _delete),
         Row("patch-active", "PATCH active (Entra)", _patch_active),
@@ -36,7 +36,8 @@ def bulk_row() -> Row:
     return Row("bulk", f"Bulk of {_BULK:,} creations (operations)", _bulk, connections=1, per_request=_BULK)
 
 
-def _create(world: World) -> Work:
+def create(world: World) -> Work:
+    """Create people with a request each; they stay, as newcomers."""
     users = [people.user(number, name=world.new_name()) for number in range(_MOST)]
     created: list[str] = []
 
@@ -68,11 +69,15 @@ def _patch_pathless(world: World) -> Work:
 def _suspensions(world: World, body: dict[str, Any]) -> Work:
     """Suspend people; bring them back, untimed."""
 
-    def bring_back(ids: list[str]) -> None:
-        active = people.patch("replace", "active", True)
-        world.each("PATCH", [(f"/Users/{quote(one)}", active) for one in ids])
+    def put_back(ids: list[str]) -> None:
+        _bring_back(world, ids)
 
-    return _patches(world, lambda _: body, lambda user, _: user["active"] is False, bring_back)
+    return _patches(world, lambda _: body, lambda user, _: user["active"] is False, put_back)
+
+
+def _bring_back(world: World, ids: list[str]) -> None:
+    active = people.patch("replace", "active", True)
+    world.each("PATCH", [(f"/Users/{quote(one)}", active) for one in ids])
 
 
 def _patch_name(world: World) -> Work:
@@ -124,19 +129,24 @@ def _put(world: World) -> Work:
 
 
 def _deactivate(world: World) -> Work:
+    """Suspend people who have just joined; bring them back, untimed, or the next round would change nothing."""
     ids = world.newcomers(_NEWCOMERS)
+    sent = 0
     body = people.patch("replace", "active", False)
 
     def is_inactive(user: dict[str, Any], _number: int) -> bool:
         return user["active"] is False
 
-    def after(sent: int) -> Fault:
+    def after(count: int) -> Fault:
+        nonlocal sent
+        sent = count
         return _all_are(world, [(one, 0) for one in ids[:sent]], is_inactive)
 
     return Work(
         [world.scim.request("PATCH", f"/Users/{quote(one)}", body) for one in ids],
         _changed(is_inactive, [0] * len(ids)),
         after,
+        lambda: _bring_back(world, ids[:sent]),
     )
 
 
