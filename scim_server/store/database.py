@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext, suppress
 from functools import partial
+from itertools import count
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Engine, NullPool, create_engine, event
@@ -26,6 +27,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _ATTEMPTS = 5
+# Whoever removes somebody whom others keep adding to groups may lose to one after the other of them.
+_RACES = 15
 # Every statement finds its rows by an index. A plan that was made while the tables were empty would go on
 # reading them whole, however large they have become, until somebody analyzes them. Where pages are thought as
 # cheap in any order as in theirs, an index that has the order of a list is preferred to one that must be sorted.
@@ -73,7 +76,7 @@ class Database:
         self, operation: Callable[Concatenate[Transaction, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Run a writing operation in a transaction of its own. Raises Unavailable when the database is away."""
-        for attempt in range(1, _ATTEMPTS + 1):
+        for attempt in count(1):
             try:
                 with self._turns or nullcontext():
                     result = self._within(self._begin, operation, *args, **kwargs)
@@ -81,9 +84,10 @@ class Database:
                     self._checkpoints.note_commit()
                 return result
             except (LostRace, DBAPIError, PoolTimeout) as error:
-                if attempt == _ATTEMPTS or not _is_worth_another_try(error):
+                most = _RACES if isinstance(error, LostRace) else _ATTEMPTS
+                if attempt >= most or not _is_worth_another_try(error):
                     raise _translated(error) from error
-                time.sleep(random.uniform(0, 0.005 * 2**attempt))
+                time.sleep(random.uniform(0, 0.005 * 2 ** min(attempt, _ATTEMPTS)))
         raise AssertionError("unreachable")
 
     def run_if_free(

@@ -99,11 +99,12 @@ def losing(times: int) -> Callable[[Transaction], int]:
     return operation
 
 
-def test_an_operation_that_lost_a_race_begins_again_from_nothing(database):
-    begun = database.run(losing(2))
+@pytest.mark.parametrize("times", [2, 10])
+def test_an_operation_that_lost_races_begins_again_from_nothing(database, times):
+    begun = database.run(losing(times))
 
-    assert begun == 3
-    assert database.read(names) == ["acme-3"]
+    assert begun == times + 1
+    assert database.read(names) == [f"acme-{begun}"]
 
 
 def test_an_operation_that_always_loses_gives_up(database):
