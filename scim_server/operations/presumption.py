@@ -9,6 +9,7 @@ that was done is undone and the request begins again, presuming nothing.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,7 +49,7 @@ class Acquaintances:
 
     def __init__(self, most: int = 4096) -> None:
         self._most = most
-        self._records: dict[str, TokenRecord] = {}
+        self._records: OrderedDict[str, TokenRecord] = OrderedDict()
 
     def presume(self, token: str, at: datetime) -> Presumption | None:
         """Return what may be presumed of a token; None where it has to be looked up, or there is more to do for it."""
@@ -65,9 +66,9 @@ class Acquaintances:
         """Remember a token that was just looked up; not a person's, which opens what the person may at that moment."""
         if credential.record.member_id is not None:
             return
-        while len(self._records) >= self._most:
-            self._records.pop(next(iter(self._records), ""), None)
         self._records[hash_of_token(token)] = credential.record
+        if len(self._records) > self._most:
+            self._records.popitem(last=False)
 
     def forget(self, presumption: Presumption) -> None:
         self._records.pop(presumption.token_hash, None)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy import bindparam, insert, literal_column, select, text, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from scim_server.errors import NotUnique
@@ -217,6 +217,61 @@ def test_a_statement_made_at_run_time_sees_what_went_before(opened):
 
     assert opened.run(work) == (1, {1: "", 2: ""})
     assert opened.read(values) == {1: "", 2: ""}
+
+
+FAILS = Prepared(select(literal_column("1") / literal_column("0").label("nothing")))
+
+
+def test_who_reads_in_no_transaction_may_alternate_between_kinds_of_statements(opened):
+    opened.run(lambda tx: tx.execute(INSERT, row(1)) and None)
+
+    def look(tx: Transaction) -> list[Any]:
+        before = tx.execute(ROWS, {"organization_id": "acme"})
+        count = tx.execute(text("SELECT count(*) FROM attribute_values")).scalar_one()
+        behind = tx.execute(ROWS, {"organization_id": "acme"})
+        again = tx.execute(text("SELECT count(*) FROM attribute_values")).scalar_one()
+        return [len(before.all()), count, len(behind.all()), again]
+
+    assert opened.look_up(look) == [1, 1, 1, 1]
+
+
+@on_postgresql
+def test_a_failure_in_no_transaction_shows_also_where_nobody_looked_at_it(opened):
+    def work(tx: Transaction) -> None:
+        tx.execute(ROWS, {"organization_id": "acme"})
+        tx.execute(FAILS)
+        tx.execute(ROWS, {"organization_id": "acme"})
+
+    for _ in range(3):
+        with pytest.raises(DataError, match="division by zero"):
+            opened.look_up(work)
+        assert opened.look_up(values) == {}
+
+
+@on_postgresql
+def test_an_operation_that_raises_in_no_transaction_leaves_nothing_on_its_way(opened):
+    def work(tx: Transaction) -> None:
+        tx.execute(ROWS, {"organization_id": "acme"})
+        raise NotUnique("never mind")
+
+    for _ in range(3):
+        with pytest.raises(NotUnique):
+            opened.look_up(work)
+        assert opened.look_up(values) == {}
+        opened.run(lambda tx: tx.settle())
+
+
+@on_postgresql
+def test_a_look_up_whose_connection_is_lost_is_made_on_another(opened, database):
+    ended = text(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    assert opened.look_up(values) == {}
+    for _ in range(2):
+        database.run(lambda tx: tx.execute(ended).all())
+
+        assert opened.look_up(values) == {}
 
 
 @on_postgresql

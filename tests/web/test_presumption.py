@@ -15,6 +15,7 @@ from scim_server.operations.listing import Page
 from scim_server.operations.presumption import Acquaintances
 from scim_server.store.tables import metadata, organizations, tokens
 from scim_server.web import authentication, http
+from tests.web.test_authentication import closed_routes
 
 PATCH = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"]}
 BULK = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"]}
@@ -110,6 +111,21 @@ def test_a_revoked_token_does_nothing_and_learns_nothing(scim, user, database, r
     assert answer.get_json(force=True)["detail"].startswith("The bearer token is missing, unknown")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     assert everything(database) == before
+
+
+@pytest.mark.parametrize("kind", ["scim", "jit", "owner"])
+def test_no_route_answers_a_token_that_was_revoked_since_it_was_met(app, caller, database, kind):
+    for method, path in closed_routes(app):
+        met = replace(caller(kind), prefix="")
+        for _ in range(2):
+            met.get("/scim/v2/Me")  # of no person, or of another surface, and answered nevertheless
+        presumed = app.extensions["scim_seats"].acquaintances
+        assert presumed is None or access.hash_of_token(met.token) in presumed._records
+        database.run(lambda tx: tx.connection.execute(update(tokens).values(revoked_at=tokens.c.created_at)))
+
+        answer = met.request(method, path, {})
+
+        assert answer.status_code == 401, (method, path, answer.text)
 
 
 @pytest.mark.parametrize("name", [name for name, (method, *_) in REQUESTS.items() if method == "GET"])
