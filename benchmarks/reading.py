@@ -102,7 +102,7 @@ def _filter_emails(world: World) -> Work:
 
 
 def _filter_begins(world: World) -> Work:
-    total = sum(people.begins_with_letter(number) for number in range(world.total))
+    total = sum(people.begins_with_letter(number) for number in range(len(world.ids)))
     return _filter(world, f'userName sw "{people.LETTER}" and active eq true', total)
 
 

@@ -77,7 +77,7 @@ class Exchange:
 
     ``outer`` is the one that it is answered in the middle of. ``call`` is None until the token has been looked at,
     and for who needs none. ``presumption``: what the token is presumed to be; ``presumes_nothing``: that was wrong,
-    and the token is looked up.
+    and the token is looked up. ``body``: what was read already, of a request that may begin again.
     """
 
     services: Services
@@ -87,6 +87,7 @@ class Exchange:
     call: Call | None = None
     presumption: Presumption | None = None
     presumes_nothing: bool = False
+    body: bytes | None = None
 
 
 _exchange: ContextVar[Any] = ContextVar("exchange", default=None)

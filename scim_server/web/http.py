@@ -22,7 +22,7 @@ from scim_server.scim import json_text
 from scim_server.scim.conditions import Preconditions, Tags, entity_tag, preconditions_of, tags_of
 from scim_server.scim.dialects import ForceMediaType
 from scim_server.scim.values import Json
-from scim_server.web.exchange import exchange, services, this_call
+from scim_server.web.exchange import Exchange, exchange, services, this_call
 from scim_server.web.middleware import body_too_large
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ SCIM_JSON = "application/scim+json"
 PLAIN_JSON = "application/json"
 MAX_MESSAGE_BYTES = 256 * 1024
 MAX_MESSAGE_VALUES = 10_000
-_BODY = "scim_seats.body"
 
 
 # -- operations
@@ -127,19 +126,20 @@ def _json_data() -> bytes:
     Identity providers label it in many ways or not at all, so the body itself decides; only what
     is expressly something else is refused (415).
     """
-    environ = exchange().environ
-    if _BODY not in environ:
-        environ[_BODY] = _read_body(environ)
-    body: bytes = environ[_BODY]
+    here = exchange()
+    body = _read_body(here) if here.body is None else here.body
+    if here.presumption is not None:
+        here.body = body
     return body
 
 
-def _read_body(environ: WSGIEnvironment) -> bytes:
+def _read_body(here: Exchange) -> bytes:
+    environ = here.environ
     if _is_something_else(environ.get("CONTENT_TYPE", "")):
         raise UnsupportedMediaType(f"Send {SCIM_JSON} or {PLAIN_JSON}.")
     length = environ.get("CONTENT_LENGTH")
     if not length:
-        return exchange().request.get_data(cache=False)
+        return here.request.get_data(cache=False)
     data: bytes = environ["wsgi.input"].read(int(length))
     if len(data) < int(length):
         raise ClientDisconnected
