@@ -10,7 +10,7 @@ POSTGRESQL = "PostgreSQL"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """For rows whose key begins with one of ``rows``.
+    """For rows whose key is one of ``rows``, or begins with one of them; the first target that covers a row holds.
 
     ``floor`` is the least share of the floor's rate for each database; ``durable`` and ``in_memory``
     say how many times the rate of the best peer that keeps its data, or does not, is wanted.
@@ -22,7 +22,7 @@ class Target:
     in_memory: float | None = None
 
     def covers(self, key: str) -> bool:
-        return key.split("/")[0] in self.rows
+        return key in self.rows or key.split("/")[0] in self.rows
 
 
 TARGETS = (
@@ -35,7 +35,8 @@ TARGETS = (
         2,
         1,
     ),
-    Target(("add-member", "remove-member"), {SQLITE: 0.17, POSTGRESQL: 0.06}, 50),
+    Target(("add-member/1000", "remove-member/1000"), {SQLITE: 0.17, POSTGRESQL: 0.06}, 50),
+    Target(("add-member", "remove-member"), {SQLITE: 0.17, POSTGRESQL: 0.06}),
     Target(("add-100",), {SQLITE: 0.07, POSTGRESQL: 0.025}, 1, 1),
     Target(("cycle",), {SQLITE: 0.30, POSTGRESQL: 0.17}, 5, 5),
     Target(("bulk",), {SQLITE: 0.80, POSTGRESQL: 0.30}, 1, 1),
