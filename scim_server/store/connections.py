@@ -53,11 +53,13 @@ class Connections:
         raise PoolTimeout("All connections of this process stay in use.")
 
     def give_back(self, lent: Lent) -> None:
-        """Keep a connection for the next transaction, unless it was lost meanwhile."""
-        if lent.connection.is_valid:
+        """Keep a connection for the next transaction, unless it was lost meanwhile or has grown too large."""
+        if lent.connection.is_valid and not lent.session.is_outgrown:
             self._idle.put(lent)
-        else:
-            self._unopened.release()
+            return
+        if lent.connection.is_valid:
+            lent.connection.close()
+        self._unopened.release()
 
     def forget_idle(self) -> None:
         """Close those that wait: where one is lost, so are probably all."""

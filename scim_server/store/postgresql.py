@@ -26,6 +26,7 @@ from scim_server.store.sessions import Answer, Statement, Translate, Values, as_
 _MOST_PREPARED = 400
 _PLANS_HOLD_SECONDS = 2
 _SENT_AT_ONCE = 100
+_MANY_ROWS = 20_000
 _FINE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 
 
@@ -48,6 +49,12 @@ class PostgresqlSession:
         self._planned_at = monotonic()
         self._hands_on = False
         self._on_their_way: deque[_Sent] = deque()
+        self._most_rows = 0
+
+    @property
+    def is_outgrown(self) -> bool:
+        """libpq receives an answer whole, and keeps the room that the largest one took."""
+        return self._most_rows > _MANY_ROWS
 
     # -- transactions
 
@@ -155,6 +162,7 @@ class PostgresqlSession:
 
     def rows_of(self, result: PGresult) -> list[Any]:
         """Return the rows of a result, with values of Python's types."""
+        self._most_rows = max(self._most_rows, result.ntuples)
         self._reader.set_pgresult(result)
         return self._reader.load_rows(0, result.ntuples, tuple)
 

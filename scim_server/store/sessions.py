@@ -44,6 +44,10 @@ class Session(Protocol):
 
     translate: Translate
 
+    @property
+    def is_outgrown(self) -> bool:
+        """Whether a large answer has left it with memory that nothing else needs."""
+
     def begin(self, command: str) -> None:
         """Begin a transaction."""
 
@@ -78,6 +82,8 @@ class Fetched(NamedTuple):
 
 class SqliteSession:
     """A connection to SQLite, which answers at once."""
+
+    is_outgrown = False
 
     def __init__(self, connection: SqliteConnection) -> None:
         self.translate: Translate = as_it_is

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, insert, literal_column, select, text, update
+from sqlalchemy import bindparam, func, insert, literal_column, select, text, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from scim_server.errors import NotUnique
@@ -259,6 +259,20 @@ def test_an_operation_that_raises_in_no_transaction_leaves_nothing_on_its_way(op
             opened.look_up(work)
         assert opened.look_up(values) == {}
         opened.run(lambda tx: tx.settle())
+
+
+@on_postgresql
+def test_a_connection_that_has_received_much_is_not_kept(opened):
+    process = Prepared(select(func.pg_backend_pid().label("process")))
+    many = Prepared(select(func.generate_series(1, 25_000).label("number")))
+
+    before, same = (opened.look_up(lambda tx: tx.execute(process).scalar_one()) for _ in range(2))
+    read = opened.look_up(lambda tx: len(tx.execute(many).all()))
+    after = opened.look_up(lambda tx: tx.execute(process).scalar_one())
+
+    assert before == same
+    assert read == 25_000
+    assert after != before
 
 
 @on_postgresql
