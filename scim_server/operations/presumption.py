@@ -24,8 +24,12 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Outdated(Exception):
-    """A token is not what it was presumed to be: nothing that came of that may be kept or told."""
+class Outdated(BaseException):
+    """A token is not what it was presumed to be: nothing that came of that may be kept or told.
+
+    It ends the whole request, so nobody who deals with what goes wrong in a part of it (``except Exception``)
+    may take it for that.
+    """
 
 
 @dataclass(slots=True)
@@ -39,13 +43,14 @@ class Presumption:
 
     def confirm(self, found: TokenRecord | None) -> None:
         """Compare with what is there. Raises Outdated. When the token was last used does not matter."""
+        self.is_confirmed = False  # a transaction that begins again has asked before
         if found is None or found._replace(last_used_at=self.record.last_used_at) != self.record:
             raise Outdated
         self.is_confirmed = True
 
 
 class Acquaintances:
-    """The tokens that a process has met, those that it met longest ago forgotten."""
+    """The tokens that a process has met, those that it looked up longest ago forgotten."""
 
     def __init__(self, most: int = 4096) -> None:
         self._most = most
@@ -66,7 +71,9 @@ class Acquaintances:
         """Remember a token that was just looked up; not a person's, which opens what the person may at that moment."""
         if credential.record.member_id is not None:
             return
-        self._records[hash_of_token(token)] = credential.record
+        token_hash = hash_of_token(token)
+        self._records.pop(token_hash, None)
+        self._records[token_hash] = credential.record
         if len(self._records) > self._most:
             self._records.popitem(last=False)
 

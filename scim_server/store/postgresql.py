@@ -63,7 +63,13 @@ class PostgresqlSession:
 
     def commit(self) -> None:
         self.say("COMMIT")
-        self.settle()
+        commit = self._on_their_way[-1]
+        try:
+            self.settle()
+        except Exception:
+            # The server may have gone behind its answer: what it has kept must not be done again.
+            if commit.result is None or commit.result.status not in _FINE:
+                raise
 
     def rollback(self) -> None:
         try:
@@ -175,6 +181,9 @@ class PostgresqlSession:
         failure: PGresult | None = None
         not_run: list[_Sent] = []
         while (result := self._next_result()).status != ExecStatus.PIPELINE_SYNC:
+            if not self._on_their_way:  # the server says why it goes; what follows is that it is gone
+                failure = failure or result
+                continue
             sent = self._on_their_way.popleft()
             sent.result = result
             if result.status not in _FINE:

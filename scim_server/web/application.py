@@ -13,6 +13,7 @@ from flask import Flask, Request, Response, request
 from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter, Rule
 
+from scim_server.errors import Unavailable
 from scim_server.operations.presumption import Outdated
 from scim_server.web import authentication
 from scim_server.web.access_log import AccessLog
@@ -83,15 +84,23 @@ class Application(Flask):
     def _answer(self, here: Exchange) -> Any:
         """Return what the view says. Raises Outdated where it said so on a presumption that does not hold."""
         try:
-            try:
-                authentication.authenticate(here, self.view_functions.get(here.request.endpoint or ""))
-                return self.dispatch_request()
-            finally:
-                be_certain()
-        except Outdated:
-            raise
+            authentication.authenticate(here, self.view_functions.get(here.request.endpoint or ""))
+            answer = self.dispatch_request()
+            be_certain()
         except Exception as error:
-            return self.handle_user_exception(error)
+            return self._refusal(here, error)
+        return answer
+
+    def _refusal(self, here: Exchange, error: Exception) -> Any:
+        """Return what is answered to an error, which may tell of the organization too (``_answer``)."""
+        if not isinstance(error, Unavailable):  # which tells nothing, and to ask would be to wait once more
+            try:
+                be_certain()
+            except Unavailable as away:
+                error = away
+        if here.unconfirmed is not None:
+            here.call = None
+        return self.handle_user_exception(error)
 
     def process_response(self, response: Response) -> Response:
         """Note an answer that was made when everything else had failed."""

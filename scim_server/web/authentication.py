@@ -98,6 +98,7 @@ def presume_nothing(here: Exchange) -> None:
     if here.services.acquaintances is not None and here.presumption is not None:
         here.services.acquaintances.forget(here.presumption)
     here.presumption = None
+    here.call = None
     here.presumes_nothing = True
 
 

@@ -89,6 +89,11 @@ class Exchange:
     presumes_nothing: bool = False
     body: bytes | None = None
 
+    @property
+    def unconfirmed(self) -> Presumption | None:
+        """What has still to be asked of the token; None where it is known what it opens."""
+        return None if self.presumption is None or self.presumption.is_confirmed else self.presumption
+
 
 _exchange: ContextVar[Any] = ContextVar("exchange", default=None)
 

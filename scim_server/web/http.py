@@ -75,17 +75,17 @@ def _presuming(
     **kwargs: P.kwargs,
 ) -> R:
     """Run an operation, and ask with it what was presumed of the request's token (``operations.presumption``)."""
-    presumption = exchange().presumption
-    if presumption is None or presumption.is_confirmed:
+    presumption = exchange().unconfirmed
+    if presumption is None:
         return run(operation, call, *args, **kwargs)
     return run(presumptions.presuming, presumption, operation, call, *args, **kwargs)
 
 
 def be_certain() -> None:
     """Find out whether what was presumed of the request's token holds, unless that is known. Raises Outdated."""
-    presumption = exchange().presumption
-    if presumption is not None and not presumption.is_confirmed:
-        services().database.look_up(presumptions.confirm, presumption)
+    here = exchange()
+    if (presumption := here.unconfirmed) is not None:
+        here.services.database.look_up(presumptions.confirm, presumption)
 
 
 # -- requests

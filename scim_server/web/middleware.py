@@ -231,6 +231,7 @@ class BoundedInput:
 
     def _checked(self, data: bytes) -> bytes:
         if len(data) > self._left:
+            self._left = -1  # whoever reads on is told the same
             raise body_too_large(self._limit)
         self._left -= len(data)
         return data

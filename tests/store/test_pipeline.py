@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -286,6 +287,52 @@ def test_a_look_up_whose_connection_is_lost_is_made_on_another(opened, database)
         database.run(lambda tx: tx.execute(ended).all())
 
         assert opened.look_up(values) == {}
+
+
+class Farewell:
+    """libpq, whose server is ended behind the last answer and before the end of the pipeline."""
+
+    def __init__(self, libpq: Any, database: Database) -> None:
+        self._real, self._database, self.is_due = libpq, database, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def pipeline_sync(self) -> None:
+        if self.is_due:
+            self.is_due = False
+            self._real.send_flush_request()
+            self._real.flush()
+            time.sleep(0.2)  # until the statements have run
+            end = text("SELECT pg_terminate_backend(:process)")
+            self._database.read(lambda tx: tx.execute(end, {"process": self._real.backend_pid}).all())
+            time.sleep(0.2)
+        self._real.pipeline_sync()
+
+
+@on_postgresql
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_server_that_goes_behind_its_answer(opened, database, writes):
+    """What was read is read again; what was kept is not done again."""
+    opened.run(lambda tx: tx.execute(INSERT, row(1)) and None)
+    lent = opened._connections.take()
+    farewell = lent.session._libpq = Farewell(lent.session._libpq, database)
+    opened._connections.give_back(lent)
+    begun: list[bool] = []
+
+    def work(tx: Transaction) -> dict[int, str] | None:
+        begun.append(True)
+        farewell.is_due = len(begun) == 1
+        if not writes:
+            return values(tx)
+        tx.execute(INSERT, row(2))
+        return None
+
+    found = opened.run(work) if writes else opened.look_up(work)
+
+    assert found == (None if writes else {1: ""})
+    assert len(begun) == (1 if writes else 2)
+    assert opened.read(values) == ({1: "", 2: ""} if writes else {1: ""})
 
 
 @on_postgresql

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
+from scim_server.errors import Unavailable
 from scim_server.operations import access
 from scim_server.operations.listing import Page
 from scim_server.operations.presumption import Acquaintances
+from scim_server.store.database import LostRace
 from scim_server.store.tables import metadata, organizations, tokens
-from scim_server.web import authentication, http
+from scim_server.store.transaction import Transaction
+from scim_server.web import authentication, bulk, http
 from tests.web.test_authentication import closed_routes
 
 PATCH = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"]}
@@ -192,3 +196,102 @@ def test_no_more_tokens_are_remembered_than_were_allowed(database, clock, make_t
 
     # The use of none of them is on record, so that they would all be looked up first.
     assert len(known._records) == 2
+
+
+# -- at odd places
+
+
+def puts(user: dict[str, Any], count: int) -> dict[str, Any]:
+    """Return a bulk request that changes a user again and again, each time in a transaction."""
+    one = {"method": "PUT", "path": f"/Users/{user['id']}"}
+    return {
+        **BULK,
+        "Operations": [{**one, "data": {"userName": "ada", "displayName": f"Ada {n}"}} for n in range(count)],
+    }
+
+
+def revoke_all(tx: Any) -> None:
+    tx.connection.execute(update(tokens).values(revoked_at=tokens.c.created_at))
+
+
+def test_a_bulk_request_ends_with_its_first_operation(scim, user, database, monkeypatch):
+    begun: list[Any] = []
+    perform = bulk._perform
+    monkeypatch.setattr(bulk, "_perform", lambda operation: (begun.append(operation), perform(operation))[1])
+    meet(scim)
+    database.run(revoke_all)
+    before = everything(database)
+
+    answer = scim.post("/Bulk", puts(user, 20))
+
+    assert answer.status_code == 401
+    assert len(begun) <= 1
+    assert everything(database) == before
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_transaction_that_begins_again_asks_again(scim, user, database, monkeypatch):
+    commit = Transaction.commit
+
+    def lose_once(tx: Transaction) -> None:
+        monkeypatch.setattr(Transaction, "commit", commit)
+        database.run(revoke_all)
+        raise LostRace
+
+    meet(scim)
+    monkeypatch.setattr(Transaction, "commit", lose_once)
+
+    answer = scim.post("/Bulk", puts(user, 3))
+
+    assert answer.status_code == 401, answer.text
+    assert "Ada 2" not in str(everything(database))
+
+
+def test_a_refusal_says_nothing_of_what_was_presumed(caller, database):
+    scim = caller("scim", client_settings={"force_media_type": "application/json"})
+    meet(scim)
+    database.run(revoke_all)
+
+    met, not_met = scim.get("/Users"), scim.get("/Users")
+
+    assert (met.status_code, not_met.status_code) == (401, 401)
+    assert met.content_type == not_met.content_type
+
+
+def test_a_body_that_was_too_large_stays_so(make_app, scim, database, monkeypatch):
+    """The rest of it is no body of its own, where the request begins again."""
+    small = replace(scim, app=make_app(max_body_bytes=1024))
+    meet(small)
+    read = http._read_body
+
+    def read_while_settings_change(here: Any) -> bytes:
+        try:
+            return read(here)
+        finally:
+            text = '{"profile":"interop","set":{"force_media_type":"application/json"}}'
+            database.run(lambda tx: tx.connection.execute(update(tokens).values(client_settings=text)))
+
+    monkeypatch.setattr(http, "_read_body", read_while_settings_change)
+
+    answer = small.app.test_client().post(
+        "/scim/v2/Users",
+        input_stream=BytesIO(b" " * 1025 + b'{"userName":"grace"}'),
+        headers={"Authorization": f"Bearer {small.token}", "Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": ""},
+    )
+
+    assert answer.status_code == 413, answer.text
+
+
+def test_a_database_that_is_away_is_waited_for_once(app, scim, monkeypatch):
+    asked: list[bool] = []
+
+    def away(*_: Any, **__: Any) -> Any:
+        asked.append(True)
+        raise Unavailable("The database is not available at the moment; try again shortly.")
+
+    meet(scim)
+    monkeypatch.setattr(type(app.extensions["scim_seats"].database), "look_up", away)
+
+    assert scim.get("/Users/1").status_code == 503
+    assert len(asked) == 1
