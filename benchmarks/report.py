@@ -124,18 +124,20 @@ def of_sizes(results: Results) -> str:
             continue
         line = [title]
         for database in results.servers:
-            line += _compared(results.get(database, few, key), results.get(database, many, key))
+            least = targets.MANY_PEOPLE if targets.is_point_operation(key) else None
+            line += _compared(results.get(database, few, key), results.get(database, many, key), least)
         lines.append(line)
     return table(head, lines)
 
 
-def _compared(few: Result | None, many: Result | None) -> list[str]:
+def _compared(few: Result | None, many: Result | None, least: float | None) -> list[str]:
+    """Return both rates and the second's share of the first, judged where there is a ``least``."""
     if few is None or many is None or not few.counts or not many.counts:
         return [word_for(few), word_for(many), ""]
     ratio = many.rate / few.rate
     text = f"{ratio:.2f}"
-    if targets.is_point_operation(few.row):
-        text = judged(f"{text} (≥ {targets.MANY_PEOPLE:g})", ratio >= targets.MANY_PEOPLE)
+    if least is not None:
+        text = judged(f"{text} (≥ {least:g})", ratio >= least)
     return [f"{few.rate:,.0f}", f"{many.rate:,.0f}", text]
 
 
@@ -151,18 +153,10 @@ def of_clients(results: Results, clients: tuple[int, int]) -> str:
     for key, title in titles.items():
         line = [title.rpartition(",")[0]]
         for database in results.servers:
-            found = [results.get(database, users, f"{key.split('/')[0]}/{number}") for number in clients]
-            line += _beside(*found)
+            one, all_ = (results.get(database, users, f"{key.split('/')[0]}/{number}") for number in clients)
+            line += _compared(one, all_, targets.MANY_CLIENTS)
         lines.append(line)
     return table(head, lines)
-
-
-def _beside(few: Result | None, many: Result | None) -> list[str]:
-    if few is None or many is None or not few.counts or not many.counts:
-        return [word_for(few), word_for(many), ""]
-    ratio = many.rate / few.rate
-    text = judged(f"{ratio:.2f} (≥ {targets.MANY_CLIENTS:g})", ratio >= targets.MANY_CLIENTS)
-    return [f"{few.rate:,.0f}", f"{many.rate:,.0f}", text]
 
 
 def of_groups(results: Results) -> str:

@@ -65,11 +65,12 @@ class PostgresqlSession:
         self.say("COMMIT")
         commit = self._on_their_way[-1]
         try:
-            self.settle()
-        except Exception:
+            self._receive()
+        except Error as error:
+            failure = self.translate(error)  # which also says that a lost connection is not used again
             # The server may have gone behind its answer: what it has kept must not be done again.
             if commit.result is None or commit.result.status not in _FINE:
-                raise
+                raise failure from error
 
     def rollback(self) -> None:
         try:

@@ -70,6 +70,7 @@ class Application(Flask):
 
     def full_dispatch_request(self) -> Response:
         """Authenticate, let the view or the handler of its error answer, note the answer."""
+        # Flask declares its proxy as what it stands for.
         this: Request = request._get_current_object()  # type: ignore[attr-defined]
         here = begin(self._services, this)
         try:
