@@ -57,7 +57,7 @@ def claim_of(member: Member, settings: Settings, pools: Sequence[Pool]) -> Claim
             return Claim(Source.MAPPING, mapped_tier(member.mappings, settings, pools), "C4")
         if settings.unmapped_policy is UnmappedPolicy.UNASSIGNED:
             return Claim(Source.NONE, NOTHING, "C5")
-        if settings.unmapped_policy is UnmappedPolicy.REMOVE:
+        if settings.unmapped_policy is UnmappedPolicy.REMOVE and not member.is_indispensable:
             return Claim(Source.NONE, NOTHING, "C5", suspends=True)
     return _default(member, settings, "C6")
 

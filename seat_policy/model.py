@@ -152,7 +152,7 @@ class Member:
     the member belongs to directly; ``named_tier`` is the tier that the identity provider itself
     names (seat rule C3); ``joined_by`` is the source that a new default claim gets.
     ``goes_first``: a free seat was found, kept or bought for this very member, who is served
-    before everybody who waits.
+    before everybody who waits. ``is_indispensable``: the organization would have no owner without.
     """
 
     id: str
@@ -166,6 +166,7 @@ class Member:
     joined_by: Source = Source.DEFAULT
     own_role: Role = Role.USER
     goes_first: bool = False
+    is_indispensable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

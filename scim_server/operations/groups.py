@@ -102,7 +102,9 @@ def patch(
     def related(added: Collection[str]) -> list[Json]:
         return _members_and(tx, call, group_id, added)
 
-    patched = patching.apply(call.group_type, before, body, call.client, call.note, related)
+    patched = patching.apply(
+        call.group_type, before, body, call.client, call.note, related, identifier=group_id
+    )
     return _change(tx, call, record, before, patched.document, patched.relation, projection)
 
 

@@ -17,6 +17,7 @@ from scim_server.events import OrganizationCreated, PriceChanged, SettingsChange
 from scim_server.ids import new_id
 from scim_server.operations import access
 from scim_server.operations import seats as seat_operations
+from scim_server.operations.purchases import MAX_SEATS
 from scim_server.store import event_log
 from scim_server.store import organizations as store
 from scim_server.store import seats as seat_store
@@ -41,7 +42,6 @@ from seat_policy import (
 DEFAULT_MONTH_PRICES_MINOR = {"premium": 15000, "standard": 3000}
 FEATURES = {"standard": ("core",), "premium": ("core", "coding", "higher_limits")}
 MAX_NAME_LENGTH = 200
-MAX_SEATS = 10_000_000  # so that no amount outgrows 64 bits, not even for a year
 MAX_PRICE_MINOR = 10_000_000_000
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _TIER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)

@@ -13,7 +13,6 @@ from unicodedata import category, normalize
 from argon2 import PasswordHasher
 
 from scim_server.call import Call
-from scim_server.errors import InvalidValue
 
 # RFC 9106 §4 recommends more memory where one password is checked at a time; identity providers
 # push thousands, with random values that nobody will ever type.
@@ -29,11 +28,12 @@ class NeedsHash(Exception):
 
 
 def hash_of(call: Call, password: str | None) -> str | None:
-    """Return the hash of a password, None for none. Raises NeedsHash where there is none yet, InvalidValue."""
-    if password is None:
-        return None
+    """Return the hash of a password, None for none. Raises NeedsHash where it has not been hashed yet.
+
+    An empty one, as templates send where they have nothing to fill in, is none.
+    """
     if not password:
-        raise InvalidValue("password must not be empty.")
+        return None
     if password not in call.password_hashes:
         raise NeedsHash(password)
     return call.password_hashes[password]

@@ -25,6 +25,7 @@ from scim_server.store.transaction import Transaction
 from seat_policy import (
     Line,
     LineKind,
+    Member,
     Offer,
     Plan,
     Pool,
@@ -40,6 +41,7 @@ from seat_policy import (
 )
 
 MAX_LINES = 20
+MAX_SEATS = 10_000_000  # of a tier, so that no amount outgrows 64 bits, not even for a year
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,9 @@ def _wanted(shop: Shop, lines: Sequence[Mapping[str, Any]]) -> list[Wanted]:
         total[line["tier"]] += line["quantity"]
     if 0 in total.values():
         raise InvalidSetting("quantity must not be 0: positive buys seats, negative gives them up.")
+    allocated = {pool.tier: pool.allocated for pool in shop.pools}
+    if any(allocated[tier] + quantity > MAX_SEATS for tier, quantity in total.items()):
+        raise InvalidSetting(f"There can be {MAX_SEATS} seats of a tier at most.")
     return [Wanted(tier, quantity) for tier, quantity in total.items()]
 
 
@@ -254,14 +259,12 @@ def _end_of_day(shop: Shop, at: datetime) -> datetime:
 
 
 def _carry_out(tx: Transaction, call: Call, shop: Shop, quoted: Quote, made: Offer) -> dict[str, Any]:
+    member = _buyer(tx, call, shop, quoted)
     bought = _charge(tx, call, shop, made, quoted.id)
     happened = [*bought.happened, *_schedule(tx, call, shop, made.lines)]
     if not bought.allocated:
         seat_store.touch_organization(tx, call.organization_id)
-    if quoted.member_id is not None and quoted.tier is not None:
-        [member] = seat_store.members(
-            tx, call.organization_id, [quoted.member_id], with_mappings=bought.situation.maps_groups
-        )
+    if member is not None and quoted.tier is not None:
         override = Override(quoted.tier, call.actor, call.at, None, None)
         happened += seats.give(
             tx, call, bought.situation, member, override, "purchase", allocated=bought.allocated
@@ -270,6 +273,17 @@ def _carry_out(tx: Transaction, call: Call, shop: Shop, quoted: Quote, made: Off
         happened += seats.settle(tx, call, bought.situation, [], "purchase", allocated=bought.allocated)
     event_log.append(tx, call, happened)
     return invoices.shown(bought.invoice)
+
+
+def _buyer(tx: Transaction, call: Call, shop: Shop, quoted: Quote) -> Member | None:
+    """Return the member whom a quote is to give a seat. Raises ManagedByMapping where the seat would not be theirs."""
+    if quoted.member_id is None:
+        return None
+    [member] = seat_store.members(
+        tx, call.organization_id, [quoted.member_id], with_mappings=shop.situation.maps_groups
+    )
+    seats.refuse_where_mappings_rule(shop.situation, member)
+    return member
 
 
 def _charge(tx: Transaction, call: Call, shop: Shop, made: Offer, quote_id: str | None = None) -> Bought:

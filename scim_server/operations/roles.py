@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from scim_server.call import Call
 from scim_server.errors import OwnerProtected
@@ -11,7 +12,7 @@ from scim_server.store import seats
 from scim_server.store import users as store
 from scim_server.store.transaction import Transaction
 from scim_server.store.users import ShownUser, UserRecord
-from seat_policy import Member, Role, role_of
+from seat_policy import Member, Role, SeatStatus, role_of
 
 OWNERS = (Role.OWNER, Role.PRIMARY_OWNER)
 
@@ -23,7 +24,7 @@ def follow_groups(tx: Transaction, call: Call, members: Sequence[Member]) -> lis
     """
     changing = [(member, role) for member in members if (role := _mapped_role(member)) is not member.role]
     losing = {member.id for member, _ in changing if member.role is Role.OWNER}
-    if losing and not _others(tx, call, losing):
+    if losing and not there_are_others(tx, call, losing):
         changing = [(member, role) for member, role in changing if member.id not in losing]
     if changing:
         store.set_roles(tx, call.organization_id, {member.id: role.value for member, role in changing})
@@ -40,7 +41,7 @@ def refuse_to_lose(tx: Transaction, call: Call, record: UserRecord | ShownUser) 
     if record.role != Role.OWNER:
         return
     seats.lock_rules(tx, call.organization_id)  # two last owners cannot both leave at the same moment
-    if not _others(tx, call, {record.id}):
+    if not there_are_others(tx, call, {record.id}):
         raise OwnerProtected(
             "last_owner_protected: this is the last owner of the organization; make somebody else an owner first.",
             code="last_owner_protected",
@@ -59,7 +60,10 @@ def _mapped_role(member: Member) -> Role:
     return role_of(member.own_role, given) if given else member.own_role
 
 
-def _others(tx: Transaction, call: Call, ids: set[str]) -> bool:
-    """Whether there is an active owner beside some."""
-    owners = store.with_role(tx, call.organization_id, OWNERS)
-    return any(owner.active and not owner.invited and owner.id not in ids for owner in owners)
+def there_are_others(tx: Transaction, call: Call, ids: AbstractSet[str]) -> bool:
+    """Whether there is an owner beside some who can sign in: active, and not suspended by ``unmapped_policy``."""
+    return any(
+        owner.active and not owner.invited and owner.seat_status != SeatStatus.RELEASED
+        for owner in store.with_role(tx, call.organization_id, OWNERS)
+        if owner.id not in ids
+    )

@@ -10,7 +10,6 @@ from typing import Any
 from scim_server.call import Call
 from scim_server.errors import (
     InvalidSetting,
-    ManagedByMapping,
     NotFound,
     NothingToSwap,
     SeatUnavailable,
@@ -36,7 +35,6 @@ from seat_policy import (
     Status,
     claim_of,
     explain,
-    mappings_rule,
     what_would_change,
 )
 
@@ -48,7 +46,7 @@ def seat_of(tx: Transaction, call: Call, member_id: str) -> dict[str, Any]:
     decided = store.ask_for_override(tx, call.organization_id, member_id)
     record = users.get(tx, call.organization_id, member_id)
     situation, override = seats.situation_of(rules()), decided()
-    [member] = asked.read(with_mappings=situation.maps_groups)
+    [member] = seats.keeping_an_owner(tx, call, situation, asked.read(with_mappings=situation.maps_groups))
     claim = claim_of(member, situation.settings, situation.rules.pools)
     waits = record.desired is not None
     return {
@@ -87,7 +85,7 @@ def set_override(
     _check_expiry(call, expires_at)
     situation, member = _locked(tx, call, member_id)
     seats.check_tier(situation, tier)
-    _refuse_where_mappings_rule(situation, member)
+    seats.refuse_where_mappings_rule(situation, member)
     situation = reservations.use_own(tx, call, situation)
     happened: list[Event] = []
     allocated: Mapping[str, int] = {}
@@ -129,7 +127,7 @@ def swap(tx: Transaction, call: Call, a: str, b: str) -> dict[str, Any]:
     situation, one = _locked(tx, call, a)
     _, other = _locked(tx, call, b)
     for member in (one, other):
-        _refuse_where_mappings_rule(situation, member)
+        seats.refuse_where_mappings_rule(situation, member)
         if member.seat.released:
             raise NothingToSwap(f"The member {member.id} is suspended and holds nothing.")
     if one.seat.tier == other.seat.tier:
@@ -257,13 +255,6 @@ def _locked(tx: Transaction, call: Call, member_id: str) -> tuple[Situation, Mem
 def _check_expiry(call: Call, expires_at: datetime | None) -> None:
     if expires_at is not None and expires_at <= call.at:
         raise InvalidSetting("expires_at must be in the future.")
-
-
-def _refuse_where_mappings_rule(situation: Situation, member: Member) -> None:
-    if mappings_rule(member, situation.settings):
-        raise ManagedByMapping(
-            "Group mappings decide about this member's tier; change the groups or the mapping."
-        )
 
 
 def _override_shown(override: Override) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from scim_server.call import Call
-from scim_server.errors import InvalidSetting, SeatLimitReached
+from scim_server.errors import InvalidSetting, ManagedByMapping, SeatLimitReached
 from scim_server.events import Event, OverrideSet, SeatChanged, SeatsHeld
 from scim_server.ids import new_id
 from scim_server.operations import invoices, roles
@@ -35,11 +35,14 @@ from seat_policy import (
     Outcome,
     Plan,
     Pool,
+    Role,
     Seat,
     SeatChange,
     Settings,
     Status,
     automatic_purchase,
+    claim_of,
+    mappings_rule,
     reconcile,
     settings_from,
 )
@@ -130,6 +133,14 @@ def check_tier(situation: Situation, tier: str, *, allow_unassigned: bool = True
     allowed = [*tiers, UNASSIGNED] if allow_unassigned else tiers
     if tier not in allowed:
         raise InvalidSetting(f"tier must be one of {', '.join(allowed)}.")
+
+
+def refuse_where_mappings_rule(situation: Situation, member: Member) -> None:
+    """Raise ManagedByMapping where an override would have no effect (``override_policy: mapping_wins``)."""
+    if mappings_rule(member, situation.settings):
+        raise ManagedByMapping(
+            "Group mappings decide about this member's tier; change the groups or the mapping."
+        )
 
 
 class OneByOne(Exception):
@@ -294,6 +305,7 @@ def decide(
 
     Where seats are bought by themselves (``auto_purchase``), it is asked again with each of them.
     """
+    members = keeping_an_owner(tx, call, situation, members)
 
     def ask(bought: Mapping[str, int]) -> Outcome:
         pools: Sequence[Pool] = situation.rules.pools
@@ -315,6 +327,20 @@ def decide(
     return Decision(outcome, total, bought)
 
 
+def keeping_an_owner(
+    tx: Transaction, call: Call, situation: Situation, members: Sequence[Member]
+) -> Sequence[Member]:
+    """Return the members, marked as indispensable the owners who would be suspended without leaving one behind."""
+    suspended = {
+        member.id
+        for member in members
+        if member.role is Role.OWNER and claim_of(member, situation.settings, situation.rules.pools).suspends
+    }
+    if not suspended or roles.there_are_others(tx, call, suspended):
+        return members
+    return [replace(member, is_indispensable=member.id in suspended) for member in members]
+
+
 def carry_out(
     tx: Transaction,
     call: Call,
@@ -327,10 +353,14 @@ def carry_out(
 ) -> list[Event]:
     """Store a decision and return what happened; the seat part of an event that takes too many seats is held.
 
-    Such an event waits for an owner (``removal_guard``): nobody whom it concerns is evaluated until then.
+    Such an event waits for an owner (``removal_guard``): nobody's seat whom it concerns is evaluated until then.
+    Roles wait for nobody: who has left the owners' group decides about nothing any more.
     """
     if is_guarded and _takes_too_many(situation, decision):
-        return [_hold(tx, call, decision.outcome, members, cause)]
+        return [
+            _hold(tx, call, decision.outcome, members, cause),
+            *roles.follow_groups(tx, call, members),
+        ]
     return _store(tx, call, decision, members, cause)
 
 

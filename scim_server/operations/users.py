@@ -183,7 +183,7 @@ def patch(
     record = store.lock_shown(tx, call.organization_id, user_id)
     require(preconditions, record.version)
     before = record.as_json()
-    patched = patching.apply(call.user_type, before, body, call.client, call.note)
+    patched = patching.apply(call.user_type, before, body, call.client, call.note, identifier=user_id)
     return _change(tx, call, record, before, patched.document, wanted)
 
 

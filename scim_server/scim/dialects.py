@@ -32,6 +32,7 @@ class Deviation(StrEnum):
     LOWER_CASE_OP = "lower_case_op"
     LOWER_CASE_MEMBERS = "lower_case_members"
     DOT_BEHIND_URN = "dot_behind_urn"
+    BASE_SCHEMA_AS_EXTENSION = "base_schema_as_extension"
 
     OTHER_SCHEMAS = "other_schemas"
     """``schemas`` names SCIM 1, further URNs or nothing (OneLogin, Google; Entra's groups; jackson's PATCH)."""
@@ -184,8 +185,13 @@ def number_as_text(value: Any) -> Any:
 
 
 def single_value_as_list(value: Any) -> Any:
-    """Entra's example 5 sends ``manager`` as a list of one; old Keycloak SDKs every single value."""
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
+    """Entra's example 5 sends ``manager`` as a list of one; old Keycloak SDKs every single value.
+
+    In that spelling an empty list is no value.
+    """
+    if not isinstance(value, list) or len(value) > 1:
+        return value
+    return value[0] if value else None
 
 
 def list_as_single_value(value: Any) -> Any:
@@ -194,17 +200,29 @@ def list_as_single_value(value: Any) -> Any:
 
 
 def value_as_object(value: Any) -> Any:
-    """Entra adds to a custom list of texts by ``{"value": …}`` (learn.microsoft.com/answers/…/1693075)."""
-    return value["value"] if isinstance(value, dict) and value.keys() == {"value"} else value
+    """Entra adds to a custom list of texts by ``{"value": …}`` (learn.microsoft.com/answers/…/1693075).
+
+    Microsoft's library writes every value so, with a ``$ref`` of null beside it (azure-docs#42220).
+    """
+    if not isinstance(value, dict) or "value" not in value:
+        return value
+    says_more = any(item is not None for name, item in value.items() if name != "value")
+    return value if says_more else value["value"]
 
 
 def complex_value_as_text(attribute: Attribute, value: Any) -> Any:
     """Entra sends the manager's id bare, Microsoft's collection a member's (msref_07).
 
-    A text without characters is nobody: so Microsoft's validator removes a manager.
+    A text without characters is nobody, and so is the one manager whom an object names by it: so Microsoft's
+    validator removes a manager.
     """
-    if isinstance(value, str) and attribute.is_complex and "value" in attribute.by_key:
-        return {"value": value} if value else None
+    if not (attribute.is_complex and "value" in attribute.by_key):
+        return value
+    if isinstance(value, dict):
+        return None if value.get("value") == "" and not attribute.multi_valued else value
+    text = number_as_text(value)
+    if isinstance(text, str):
+        return {"value": text} if text else None
     return value
 
 
@@ -216,6 +234,22 @@ def manager_id(attribute: Attribute, value: Any) -> Any:
             rest if "value" in rest or value["managerId"] is None else {**rest, "value": value["managerId"]}
         )
     return value
+
+
+def base_schema_as_extension(resource: Json, urn: str) -> Json:
+    """The attributes of the base schema under its URN, as if it were an extension. ``urn`` is in lower case.
+
+    Whoever is to be deactivated in this form must not stay active because nobody reads it.
+    """
+    if not any(name.lower() == urn and isinstance(value, dict) for name, value in resource.items()):
+        return resource
+    spread: Json = {}
+    for name, value in resource.items():
+        if name.lower() == urn and isinstance(value, dict):
+            spread.update(value)
+        else:
+            spread[name] = value
+    return spread
 
 
 def last_primary_wins(values: list[Any]) -> list[Any]:

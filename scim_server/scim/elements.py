@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from scim_server.scim.attributes import Attribute
@@ -51,11 +51,34 @@ def completed(attribute: Attribute, present: Json, added: Json) -> Json:
     return {**present, **{name: item for name, item in added.items() if has[name] != had.get(name)}}
 
 
-def names(attribute: Attribute, named: Any, element: Any) -> bool:
-    """Whether an element of a value list names a stored one: by ``value`` where it has one, else by all it says."""
-    wanted, present = comparable(attribute, named), comparable(attribute, element)
-    if not isinstance(wanted, dict):
-        return bool(wanted == present)
-    if "value" in wanted:
-        return bool(wanted["value"] == present.get("value"))
-    return all(present.get(name) == item for name, item in wanted.items())
+class Named:
+    """The elements that a value list names: each by its ``value`` where it has one, else by all that is said.
+
+    ``looks`` is how often an element is compared to find out whether it is one of them.
+    """
+
+    def __init__(self, attribute: Attribute, listed: Iterable[Any]) -> None:
+        self._attribute = attribute
+        self._values: set[str] = set()
+        self._descriptions: list[Json] = []
+        for wanted in (comparable(attribute, named) for named in listed):
+            if isinstance(wanted, dict) and "value" not in wanted:
+                self._descriptions.append(wanted)
+            else:
+                self._values.add(_value_of(wanted))
+
+    @property
+    def looks(self) -> int:
+        return 1 + len(self._descriptions)
+
+    def __contains__(self, element: Any) -> bool:
+        present = comparable(self._attribute, element)
+        if _value_of(present) in self._values:
+            return True
+        return any(
+            all(present.get(name) == item for name, item in wanted.items()) for wanted in self._descriptions
+        )
+
+
+def _value_of(element: Any) -> str:
+    return repr(element.get("value") if isinstance(element, dict) else element)

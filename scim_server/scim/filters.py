@@ -297,6 +297,17 @@ def _filled(template: Expression, texts: Sequence[str]) -> Expression:
             return template
 
 
+def count_terms(expression: Expression) -> int:
+    """Return how many questions an expression asks of whatever it is tried on."""
+    match expression:
+        case And(terms) | Or(terms):
+            return sum(map(count_terms, terms))
+        case Not(inner) | ValuePath(_, inner):
+            return count_terms(inner)
+        case _:
+            return 1
+
+
 def shape_and_values(expression: Expression) -> tuple[Hashable, list[Literal]]:
     """Return an expression without its literals, and its literals in the order in which they stand.
 

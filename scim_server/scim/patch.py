@@ -91,14 +91,17 @@ def apply(
     settings: ClientSettings,
     note: Note,
     related: Related | None = None,
+    *,
+    identifier: str | None = None,
 ) -> Patched:
     """Return what a PatchOp makes of a document.
 
-    ``related`` returns the elements of the relation, those stored and those of the ids that were
-    added so far; it is called for a value filter that does not name ids itself. Raises InvalidSyntax,
-    InvalidPath, InvalidFilter, InvalidValue, Mutability, NoTarget, TooMany.
+    ``identifier`` is the resource's id, which may be said again. ``related`` returns the elements of
+    the relation, those stored and those of the ids that were added so far; it is called for a value
+    filter that does not name ids itself. Raises InvalidSyntax, InvalidPath, InvalidFilter,
+    InvalidValue, Mutability, NoTarget, TooMany.
     """
-    patch = _Patch(resource_type, orjson.loads(orjson.dumps(document)), settings, note, related)
+    patch = _Patch(resource_type, orjson.loads(orjson.dumps(document)), settings, note, related, identifier)
     for operation in operations_of(body, settings, note):
         patch.operate(operation)
     check_immutable(resource_type.attributes, document, patch.document)
@@ -162,12 +165,14 @@ class _Patch:
         settings: ClientSettings,
         note: Note,
         related: Related | None,
+        identifier: str | None,
     ) -> None:
         self.resource_type = resource_type
         self.document = document
         self.settings = settings
         self.note = note
         self.related = related
+        self.identifier = identifier
         self.reader = Reader(settings, note, resource_type.relation, InvalidValue)
         self.relation = RelationChange()
         self.touches_relation = False
@@ -192,7 +197,7 @@ class _Patch:
             raise InvalidValue(
                 f"Without a path, the value of {operation.op} must be an object of attributes."
             )
-        for name, value in operation.value.items():
+        for name, value in self.spread(operation.value).items():
             try:
                 path = self.target(name)
             except InvalidPath:
@@ -203,6 +208,15 @@ class _Patch:
                 continue
             self.at(path, Operation(operation.op, name, value))
 
+    def spread(self, values: Json) -> Json:
+        """Return a set of attributes with those of the base schema by their own names."""
+        if not self.settings.lenient:
+            return values
+        urn = self.resource_type.schema.key
+        return self.reader.applied(  # type: ignore[no-any-return]
+            Deviation.BASE_SCHEMA_AS_EXTENSION, values, dialects.base_schema_as_extension(values, urn)
+        )
+
     def at(self, target: PatchPath, operation: Operation) -> None:
         path = target.path
         if path.attribute is None:
@@ -211,7 +225,8 @@ class _Patch:
         elif path.extension is None and path.attribute.key == "schemas":
             self.at_schemas(path.attribute, operation)
         elif self.is_read_only(path):
-            raise MutabilityError(f"{path} is read-only.")
+            if not self.leaves_id(path, operation):
+                raise MutabilityError(f"{path} is read-only.")
         elif path.extension is None and path.attribute.key == self.resource_type.relation:
             self.at_relation(target, operation)
         elif path.attribute.multi_valued:
@@ -235,6 +250,11 @@ class _Patch:
             assert path.extension is not None
             return all(a.mutability is Mutability.READ_ONLY for a in path.extension.attributes)
         return Mutability.READ_ONLY in (path.attribute.mutability, path.target.mutability)
+
+    def leaves_id(self, path: AttributePath, operation: Operation) -> bool:
+        """Whether an operation says the id that the resource has, as whoever sends back what they read."""
+        is_said = self.identifier is not None and operation.value == self.identifier
+        return path.key == "id" and operation.op != "remove" and is_said
 
     def holder(self, path: AttributePath) -> Json:
         """Return the object that has the attribute: the document, or an extension's part of it."""
@@ -293,10 +313,12 @@ class _Patch:
 
     def set_single_value(self, holder: Json, path: AttributePath, attribute: Attribute, value: Any) -> None:
         """Set a value; sub-attributes that a complex one does not name stay (RFC 7644 §3.5.2.1, §3.5.2.3)."""
-        if attribute.key == "active" and value is None:
-            raise InvalidValue("active must be true or false.")
         value = self.reader.lenient(Deviation.SINGLE_VALUE_AS_LIST, value)
+        if attribute.is_complex:
+            value = self.reader.as_object(attribute, value)
         read = self.reader.value(attribute, value, str(path))
+        if attribute.key == "active" and read is None:
+            raise InvalidValue("active must be true or false.")
         current = holder.get(attribute.name)
         if attribute.is_complex and isinstance(value, dict):
             element = {**(current or {}), **(read or {})}
@@ -336,7 +358,7 @@ class _Patch:
         holder = self.holder(path)
         values: list[Any] = holder.get(attribute.name, [])
         self.refuse_too_much_work()
-        self.work += len(values)
+        self.work += len(values) * (1 if target.filter is None else filters.count_terms(target.filter))
         if target.filter is not None:
             changed = self.matching_values(values, target, target.filter, operation)
         elif path.sub is not None:
@@ -379,9 +401,9 @@ class _Patch:
             return []
         self.note(Deviation.REMOVE_BY_VALUE_LIST)
         listed = self.reader.value(attribute, _as_list(operation.value), str(path)) or []
-        return [
-            value for value in values if not any(elements.names(attribute, named, value) for named in listed)
-        ]
+        named = elements.Named(attribute, listed)
+        self.work += len(values) * named.looks
+        return [value for value in values if value not in named]
 
     def matching_values(
         self, values: list[Any], target: PatchPath, expression: Expression, operation: Operation
@@ -513,7 +535,7 @@ class _Patch:
             raise InvalidPath("This filter on members cannot be answered here.")
         self.refuse_too_much_work()
         present = self.related(self.relation.added.keys())
-        self.work += len(present)
+        self.work += len(present) * filters.count_terms(expression) + len(self.relation.added)
         return {
             element["value"]
             for element in present

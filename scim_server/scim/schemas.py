@@ -145,7 +145,7 @@ _GROUPS = _complex(
 USER_SCHEMA = Schema(
     USER_URN,
     "User",
-    "A person's account.",
+    "User Account",
     (
         _text(
             "userName",
@@ -277,7 +277,7 @@ SEAT_ON_REQUEST = replace(
 GROUP_SCHEMA = Schema(
     GROUP_URN,
     "Group",
-    "A group of people.",
+    "Group",
     (
         _text("displayName", "The name of the group.", required=True),
         _complex(
@@ -298,9 +298,9 @@ GROUP_SCHEMA = Schema(
 )
 
 USER = ResourceType(
-    "User", "/Users", "People", USER_SCHEMA, extensions=(ENTERPRISE_SCHEMA, SEAT_SCHEMA), common=COMMON
+    "User", "/Users", "User Account", USER_SCHEMA, extensions=(ENTERPRISE_SCHEMA, SEAT_SCHEMA), common=COMMON
 )
-GROUP = ResourceType("Group", "/Groups", "Groups of people", GROUP_SCHEMA, common=COMMON, relation="members")
+GROUP = ResourceType("Group", "/Groups", "Group", GROUP_SCHEMA, common=COMMON, relation="members")
 RESOURCE_TYPES = (USER, GROUP)
 
 _NAME_SYNTAX = re.compile(r"[A-Za-z$][A-Za-z0-9_-]{0,63}", re.ASCII)

@@ -16,7 +16,7 @@ from scim_server.errors import InvalidRequest, InvalidSyntax, InvalidValue
 from scim_server.errors import Mutability as MutabilityError
 from scim_server.scim import dialects, elements
 from scim_server.scim.attributes import Attribute, Mutability, ResourceType, Schema, Type
-from scim_server.scim.dialects import ClientSettings, Deviation, Note, UnknownAttributes
+from scim_server.scim.dialects import ClientSettings, Deviation, Note, UnknownAttributes, UnknownMember
 from scim_server.scim.schemas import SEAT_URN
 from scim_server.scim.values import Json, parse_date_time
 
@@ -57,16 +57,23 @@ class Reader:
         if len(values) > MAX_VALUES and attribute.key != self.relation:
             raise InvalidValue(f"{at} has more than {MAX_VALUES} values.")
         if attribute.key == self.relation:
-            return [self.related(attribute, item, at) for item in values if item is not None] or None
+            members = [self.related(attribute, item, at) for item in values if item is not None]
+            return [member for member in members if member is not None] or None
         read = [one for item in values if (one := self.single(attribute, item, at)) is not None]
         if len(read) < 2:
             return read or None
         return self.one_primary(elements.merged(attribute, [], read), at)
 
-    def related(self, attribute: Attribute, value: Any, at: str) -> Json:
-        """Return one canonical member of a relation. Raises InvalidValue where it does not say who."""
+    def related(self, attribute: Attribute, value: Any, at: str) -> Json | None:
+        """Return one canonical member of a relation, None for one whose id is empty and who may be left out.
+
+        Raises InvalidValue where it does not say who.
+        """
         if _says_who_and_no_more(value):
             return value  # as it was sent: there may be a hundred thousand of them
+        if self.settings.unknown_member is UnknownMember.SKIP and _says_nobody(value):
+            self.note(Deviation.UNKNOWN_MEMBER_SKIPPED)
+            return None
         read = self.single(attribute, value, at)
         if not read or not read.get("value"):
             raise InvalidValue(f"{at}: each needs a value, the id of the member.")
@@ -75,13 +82,15 @@ class Reader:
 
     def single(self, attribute: Attribute, value: Any, at: str) -> Any:
         """Return one canonical value of an attribute, a multi-valued one too."""
+        if isinstance(value, dict) and not attribute.is_complex:
+            value = self.lenient(Deviation.VALUE_AS_OBJECT, value)
         if value is None:
             return None
         match attribute.type:
             case Type.STRING:
-                return self.text(self.plain(attribute, value), at)
+                return self.text(value, at)
             case Type.REFERENCE:
-                return self.reference(self.plain(attribute, value), at)
+                return self.reference(value, at)
             case Type.COMPLEX:
                 return self.object(attribute, value, at)
             case Type.BOOLEAN:
@@ -98,12 +107,6 @@ class Reader:
                 if isinstance(value, int | float) and not isinstance(value, bool):
                     return value
                 raise InvalidValue(f"{at} must be a number.")
-
-    def plain(self, attribute: Attribute, value: Any) -> Any:
-        """Take ``{"value": …}`` for a value of a multi-valued attribute that has no sub-attributes."""
-        if not (isinstance(value, dict) and attribute.multi_valued and self.settings.lenient):
-            return value
-        return self.applied(Deviation.VALUE_AS_OBJECT, value, dialects.value_as_object(value))
 
     def text(self, value: Any, at: str) -> str:
         value = value if isinstance(value, str) else self.lenient(Deviation.NUMBER_AS_TEXT, value)
@@ -140,13 +143,18 @@ class Reader:
             raise InvalidValue(f"{at} must be a dateTime such as 2026-01-31T12:00:00Z.") from error
         return text
 
+    def as_object(self, attribute: Attribute, value: Any) -> Any:
+        """Return a complex value that a client wrote as a text in the form of an object; None for nobody."""
+        if not self.settings.lenient:
+            return value
+        return self.applied(
+            Deviation.COMPLEX_VALUE_AS_TEXT, value, dialects.complex_value_as_text(attribute, value)
+        )
+
     def object(self, attribute: Attribute, value: Any, at: str) -> Json | None:
-        if not isinstance(value, dict) and self.settings.lenient:
-            value = self.applied(
-                Deviation.COMPLEX_VALUE_AS_TEXT, value, dialects.complex_value_as_text(attribute, value)
-            )
-            if value is None:
-                return None
+        value = self.as_object(attribute, value)
+        if value is None:
+            return None
         if not isinstance(value, dict):
             raise InvalidValue(f"{at} must be an object.")
         if attribute.key == "manager" and self.settings.lenient:
@@ -201,11 +209,19 @@ def _says_who_and_no_more(value: Any) -> TypeGuard[Json]:
     return isinstance(who, str) and 0 < len(who) <= MAX_TEXT
 
 
+def _says_nobody(value: Any) -> bool:
+    """Whether a member of a relation has an id, and an empty one."""
+    if isinstance(value, dict):
+        return any(name.lower() == "value" and item == "" for name, item in value.items())
+    return bool(value == "")
+
+
 _RULES = {
     Deviation.BOOLEAN_AS_TEXT: dialects.boolean_as_text,
     Deviation.NUMBER_AS_TEXT: dialects.number_as_text,
     Deviation.SINGLE_VALUE_AS_LIST: dialects.single_value_as_list,
     Deviation.LIST_AS_SINGLE_VALUE: dialects.list_as_single_value,
+    Deviation.VALUE_AS_OBJECT: dialects.value_as_object,
 }
 
 
@@ -215,6 +231,7 @@ def for_creation(resource_type: ResourceType, body: Json, settings: ClientSettin
     A ``password`` and the values of the relation attribute are in it, for the caller to take out.
     Raises InvalidSyntax, InvalidValue.
     """
+    body = _with_base_attributes(resource_type, body, settings, note)
     document = _document(resource_type, body, settings, note)
     if "active" in resource_type.by_key:
         document.setdefault("active", True)
@@ -229,6 +246,7 @@ def for_replacement(
     What is left out is cleared, but for ``active``, ``externalId`` and the password.
     Raises InvalidSyntax, InvalidValue, Mutability where an immutable value would change.
     """
+    body = _with_base_attributes(resource_type, body, settings, note)
     document = _document(resource_type, body, settings, note)
     sent = {name.lower() for name in body}
     for name in KEPT_BY_PUT:
@@ -257,6 +275,26 @@ def finished(resource_type: ResourceType, document: Json) -> Json:
             _check_required(extension.attributes, document[extension.id], f"{extension.id}:")
     document.pop("schemas", None)
     return {"schemas": _schemas(resource_type, document), **document}
+
+
+def _with_base_attributes(
+    resource_type: ResourceType, body: Json, settings: ClientSettings, note: Note
+) -> Json:
+    """Return a body with the attributes of the base schema by their own names, which may be said in full.
+
+    A name with the schema before it is that of the same attribute (RFC 7644 §3.10).
+    """
+    urn = resource_type.schema.key
+    if settings.lenient and (spread := dialects.base_schema_as_extension(body, urn)) is not body:
+        note(Deviation.BASE_SCHEMA_AS_EXTENSION)
+        body = spread
+    prefix = f"{urn}:"
+    if not any(":" in name and name.lower().startswith(prefix) for name in body):
+        return body
+    return {
+        name[len(prefix) :] if name.lower().startswith(prefix) else name: value
+        for name, value in body.items()
+    }
 
 
 def _document(resource_type: ResourceType, body: Json, settings: ClientSettings, note: Note) -> Json:

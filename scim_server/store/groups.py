@@ -451,7 +451,7 @@ def _columns(
         "display_name_key": name_key,
         "unique_name_key": name_key if unique_name else None,
         "external_id": external_id and indexing.key_of(attribute["externalid"], external_id),
-        "document": orjson.dumps(document).decode(),
+        "document": indexing.text_of(document),
         "search": orjson.dumps(indexing.search_document(resource_type, document)).decode(),
         "modified_at": at,
     }

@@ -11,12 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import orjson
+
 from scim_server.errors import InvalidValue
 from scim_server.scim.attributes import Attribute, ResourceType, Type
 from scim_server.scim.values import Json, fold, parse_date_time
 
 # The longest text, in bytes, that an index takes on PostgreSQL with the other columns beside it.
 MAX_KEY_BYTES = 1024
+
+# A resource is read whole, and written into the event log twice where it changes. People have one kilobyte or two.
+MAX_DOCUMENT_BYTES = 1024 * 1024
 
 # Attributes of a user or a group that have a column: never in `search`.
 COLUMN_KEYS = frozenset(
@@ -34,6 +39,16 @@ def key_of(attribute: Attribute, text: str) -> str:
             f"{attribute.name} is longer than {MAX_KEY_BYTES} bytes, the most that can be searched for."
         )
     return key
+
+
+def text_of(document: Json) -> str:
+    """Return the JSON text of a document. Raises InvalidValue where it is larger than any resource needs to be."""
+    text = orjson.dumps(document)
+    if len(text) > MAX_DOCUMENT_BYTES:
+        raise InvalidValue(
+            f"The resource would be larger than {MAX_DOCUMENT_BYTES} bytes; leave out some of its values."
+        )
+    return text.decode()
 
 
 def comparable(attribute: Attribute, value: Any) -> Any:

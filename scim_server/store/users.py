@@ -557,7 +557,7 @@ def _columns(resource_type: ResourceType, document: Json) -> dict[str, Any]:
         "display_name_key": display_name and fold(display_name),
         "active": document.get("active", False),
         "named_tier": indexing.named_tier(document),
-        "document": orjson.dumps(document).decode(),
+        "document": indexing.text_of(document),
         "search": orjson.dumps(indexing.search_document(resource_type, document)).decode(),
     }
 

@@ -44,7 +44,7 @@ BULK_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 
 bulk = Blueprint("bulk", __name__, url_prefix="/scim/v2")
 
-_BY_NAME: Mapping[str, Endpoint] = {endpoint.name: endpoint for endpoint in ENDPOINTS}
+_BY_NAME: Mapping[str, Endpoint] = {name: endpoint for endpoint in ENDPOINTS for name in endpoint.spellings}
 _PATH = re.compile(r"/?(?:scim/v2/)?(?P<name>\w+)(?:/(?P<segment>[^/?#]+))?/?(?:\?(?P<query>.*))?")
 _ON_RESOURCES = ("PUT", "PATCH", "DELETE")
 _TOGETHER = 100  # people at most who are created in one transaction, which others wait for
@@ -236,7 +236,7 @@ def _target(operation: Operation) -> Target:
     match = _PATH.fullmatch(operation.path)
     endpoint = _BY_NAME.get(match["name"]) if match else None
     if match is None or endpoint is None:
-        raise NotFound(f"path must begin with one of {', '.join('/' + name for name in _BY_NAME)}.")
+        raise NotFound(f"path must begin with one of {', '.join(f'/{each.name}' for each in ENDPOINTS)}.")
     target = Target(endpoint, match["segment"] or "", match["query"] or "")
     if "\0" in target.resource_id:
         raise InvalidSyntax("path has a NUL character in it.")

@@ -49,6 +49,11 @@ class Endpoint:
     resource_type: Callable[[Call], ResourceType]
     patch_answers: bool
 
+    @property
+    def spellings(self) -> tuple[str, str]:
+        """The names that addresses may have; Microsoft's collection writes ``/users``, too."""
+        return self.name, self.name.lower()
+
     def create(self) -> Response:
         call = this_call()
         document = self.operations.document_of(call, json_body())
@@ -106,7 +111,7 @@ _ROUTES: tuple[tuple[str, str, str], ...] = (
 )
 
 for _endpoint in ENDPOINTS:
-    for _name in (_endpoint.name, _endpoint.name.lower()):  # Microsoft's collection writes /users, too
+    for _name in _endpoint.spellings:
         for _view, _method, _rule in _ROUTES:
             scim_api.add_url_rule(
                 f"/{_name}{_rule}", f"{_view}_{_name}", getattr(_endpoint, _view), methods=[_method]

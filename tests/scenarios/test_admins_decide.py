@@ -196,6 +196,25 @@ def test_where_mappings_win_an_override_is_refused(world):
     assert (status, problem["code"]) == (409, "managed_by_mapping")
 
 
+def test_nobody_pays_for_an_override_that_the_mappings_would_not_let_through(world):
+    """The quote was given when no mapping spoke; that one does now changes no seat."""
+    acme = world(premium=1, standard=1, override_policy="mapping_wins", named_tiers=True)
+    acme.push("a")
+    acme.push("b", entitlements=[{"type": "seat", "value": "standard"}])
+    acme.group("eng", tier="standard")
+    path = SEAT_PATH.format(acme.ids["b"])
+    quote = acme.owner.refusal("PUT", path, {"tier": "premium"})[1]["quote"]
+    acme.patch_group("eng", add=("b",))
+
+    status, problem = acme.owner.refusal(
+        "POST", f"/seats/quotes/{quote['id']}/confirm", {"accept": True}, **{"Idempotency-Key": "k"}
+    )
+
+    assert (status, problem["code"]) == (409, "managed_by_mapping")
+    assert acme.pools() == {"premium": "1/1", "standard": "1/1"}
+    assert acme.invoices() == []
+
+
 def test_the_explanation_says_what_would_change_it(world):
     acme = world(premium=1, standard=1)
     acme.push("a", "b")

@@ -299,6 +299,45 @@ def test_who_is_in_no_mapped_group_can_be_suspended_and_comes_back(world):
     assert acme.seat("u")["explain"]["rule"] == "C5"
 
 
+@pytest.fixture
+def two_owners(world):
+    """Both are in a mapped group, outside of which nobody stays."""
+    acme = world(premium=3, unmapped_policy="remove")
+    acme.push("a", "b")
+    acme.role("a", "owner")
+    acme.role("b", "owner")
+    acme.group("eng", "a", "b", tier="premium")
+    return acme
+
+
+def test_the_last_owner_stays_also_in_no_mapped_group(two_owners):
+    two_owners.patch_group("eng", remove=("a",))
+    two_owners.patch_group("eng", remove=("b",))
+
+    assert two_owners.member("a")["status"] == "suspended"
+    assert (two_owners.member("b")["status"], two_owners.tier("b")) == ("active", "premium")
+    assert two_owners.seat("b")["explain"]["rule"] == "C6"
+
+
+def test_owners_who_would_leave_together_stay(two_owners):
+    two_owners.patch_group("eng", remove=("a", "b"))
+
+    assert [two_owners.member(name)["status"] for name in ("a", "b")] == ["active", "active"]
+
+
+def test_an_owner_whom_the_policy_suspends_is_none(two_owners):
+    two_owners.patch_group("eng", remove=("a",))
+
+    off = {"op": "replace", "path": "active", "value": False}
+    status, problem = two_owners.scim.refusal(
+        "PATCH",
+        f"/Users/{two_owners.ids['b']}",
+        {"schemas": [PATCH_OP], "Operations": [off]},
+    )
+
+    assert (status, problem["detail"].split(":")[0]) == (403, "last_owner_protected")
+
+
 def test_who_is_in_no_mapped_group_can_go_without_a_seat(world):
     acme = world(premium=2, unmapped_policy="unassigned")
     acme.group("eng", tier="premium")

@@ -306,6 +306,7 @@ def test_a_plan_has_a_least_and_a_most(world, lines, code):
         [{"tier": "standard", "quantity": 1.5}],
         [{"tier": "standard", "quantity": 5}, {"tier": "standard", "quantity": -5}],
         [{"tier": "standard", "quantity": 10**12}],
+        [{"tier": "standard", "quantity": 10**6}] * 10,
     ],
 )
 def test_a_quote_that_makes_no_sense_is_refused(world, lines):

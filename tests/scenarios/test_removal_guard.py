@@ -109,3 +109,22 @@ def test_who_is_removed_is_never_held_back(waiting_for_less):
 
     assert waiting_for_less.pools() == {"premium": "1/2", "standard": "1/1"}
     assert waiting_for_less.owner.get("/seats/held")["items"] == []
+
+
+def test_roles_wait_for_nobody(world, client_of):
+    """Whoever has left the owners' group cannot decide that they keep their seat, or anything else."""
+    acme = world(premium=3, standard=3, removal_guard=1)
+    acme.push("boss", "x", "y")
+    acme.role("boss", "owner")
+    acme.group("owners", "x", "y", tier="premium")
+    acme.group("staff", "x", "y", tier="standard")
+    acme.owner.put(f"/mappings/{acme.ids['owners']}", {"tier": "premium", "role": "owner"})
+    person = client_of(acme, member=acme.ids["x"])
+    assert person.get("/tokens")
+
+    acme.patch_group("owners", remove=("x", "y"))
+
+    assert acme.tiers("x", "y") == ["premium", "premium"]
+    assert [acme.member(name)["role"] for name in ("x", "y")] == ["user", "user"]
+    [held] = acme.owner.get("/seats/held")["items"]
+    assert person.refusal("POST", f"/seats/held/{held['id']}/reject")[0] == 403

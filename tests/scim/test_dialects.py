@@ -77,6 +77,17 @@ def test_single_value_as_list():
     assert notes == ["single_value_as_list"]
 
 
+def test_an_empty_list_is_no_single_value():
+    document, notes = read(title=[], name=[], **{ENTERPRISE_URN: {"manager": []}})
+    assert document.keys() == {"schemas", "userName", "active"}
+    assert notes == ["single_value_as_list"] * 3
+
+    changed, _ = change({**document, "title": "T"}, {"op": "replace", "path": "title", "value": []})
+    assert "title" not in changed
+    with pytest.raises(InvalidRequest):
+        change(document, {"op": "replace", "path": "active", "value": []})
+
+
 def test_list_as_single_value():
     document, notes = read(emails={"value": "a@b.c"})
 
@@ -97,6 +108,23 @@ def test_a_manager_without_characters_is_none():
     changed, notes = change(document, {"op": "replace", "path": f"{ENTERPRISE_URN}:manager", "value": ""})
 
     assert changed[ENTERPRISE_URN] == {"department": "Ops"}
+    assert notes == ["complex_value_as_text"]
+
+
+@pytest.mark.parametrize("nobody", [{"value": ""}, [{"value": ""}]])
+def test_a_manager_whose_id_has_no_characters_is_none(nobody):
+    document, _ = read(**{ENTERPRISE_URN: {"manager": {"value": "m-1"}, "department": "Ops"}})
+
+    changed, _ = change(document, {"op": "replace", "path": f"{ENTERPRISE_URN}:manager", "value": nobody})
+
+    assert changed[ENTERPRISE_URN] == {"department": "Ops"}
+    assert ENTERPRISE_URN not in read(**{ENTERPRISE_URN: {"manager": nobody}})[0]
+
+
+def test_a_manager_may_be_a_number():
+    document, notes = read(**{ENTERPRISE_URN: {"manager": 12345}})
+
+    assert document[ENTERPRISE_URN]["manager"] == {"value": "12345"}
     assert notes == ["complex_value_as_text"]
 
 
@@ -165,6 +193,42 @@ def test_value_as_object():
 
     assert document["urn:example:x"] == {"tags": ["a"]}
     assert notes == ["lower_case_op", "value_as_object"]
+
+
+def test_a_single_value_as_object():
+    """As Microsoft's library writes it."""
+    document, _ = read(active=[{"$ref": None, "value": "False"}], title={"value": "T"})
+    assert (document["active"], document["title"]) == (False, "T")
+
+    changed, _ = change(
+        document, {"op": "replace", "path": "displayName", "value": [{"$ref": None, "value": "D"}]}
+    )
+    assert changed["displayName"] == "D"
+    with pytest.raises(InvalidRequest):
+        read(title={"value": "T", "type": "work"})
+
+
+def test_base_schema_as_extension():
+    off = {USER_URN: {"active": False}}
+    document, notes = read(**off)
+    assert document["active"] is False
+    assert notes == ["base_schema_as_extension"]
+
+    changed, notes = change(read()[0], {"op": "replace", "value": off})
+    assert changed["active"] is False
+    assert notes == ["base_schema_as_extension"]
+
+    before, notes = read()[0], []
+    replaced = validation.for_replacement(USER, {"userName": "ada", **off}, before, INTEROP, notes.append)
+    assert replaced["active"] is False
+
+
+@pytest.mark.parametrize("settings", [INTEROP, STRICT])
+def test_an_attribute_may_be_called_by_its_full_name(settings):
+    document, notes = read(settings, **{f"{USER_URN}:active": False, f"{USER_URN.upper()}:TITLE": "T"})
+
+    assert (document["active"], document["title"]) == (False, "T")
+    assert notes == []
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,61 @@ def test_filters_on_members_look_through_a_bounded_number_of_them():
         patch.apply(GROUP, group, body, INTEROP, ignore, lambda _: members)
 
 
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "remove", "path": "emails", "value": [{"type": f"t{number}"} for number in range(300)]},
+        {
+            "op": "remove",
+            "path": f"emails[{' or '.join(f'type eq {chr(34)}t{number}{chr(34)}' for number in range(60))}]",
+        },
+    ],
+)
+def test_operations_on_values_compare_a_bounded_number_of_times(operation):
+    many = {**user(), "emails": [{"value": f"{number}@b.c"} for number in range(1000)]}
+
+    apply(many, operation)
+    with pytest.raises(TooMany):
+        apply(many, *[operation] * 3)
+
+
+def test_a_long_list_of_values_is_removed_at_once():
+    """Each is named by its value, so that none is compared with all others."""
+    many = {**user(), "emails": [{"value": f"{number}@b.c"} for number in range(1000)]}
+    others = {"op": "remove", "path": "emails", "value": [{"value": f"z{n}@b.c"} for n in range(999)]}
+
+    assert apply(many, *[others] * 50)["emails"] == many["emails"]
+    assert "emails" not in apply(many, {"op": "remove", "path": "emails", "value": many["emails"]})
+
+
+def test_members_who_are_to_be_some_are_looked_for_a_bounded_number_of_times():
+    added = [{"value": str(number)} for number in range(40_000)]
+    body = {
+        "schemas": [patch.PATCH_OP],
+        "Operations": [
+            {"op": "add", "path": "members", "value": added},
+            *[{"op": "remove", "path": 'members[type eq "Group"]'}] * 4,
+        ],
+    }
+    group = {"schemas": [GROUP_URN], "displayName": "g"}
+
+    with pytest.raises(TooMany):
+        patch.apply(GROUP, group, body, INTEROP, ignore, lambda _: [])
+
+
+def test_the_id_may_be_said_again():
+    """Whoever sends back what they read changes nothing that is read-only."""
+    own = {"op": "replace", "value": {"id": "u-1", "title": "T"}}
+    another = {"op": "replace", "path": "id", "value": "u-2"}
+    body = {"schemas": [patch.PATCH_OP]}
+
+    done = patch.apply(USER, user(), {**body, "Operations": [own]}, STRICT, ignore, identifier="u-1")
+
+    assert done.document["title"] == "T"
+    with pytest.raises(Mutability):
+        patch.apply(USER, user(), {**body, "Operations": [another]}, STRICT, ignore, identifier="u-1")
+
+
 def test_a_required_attribute_cannot_be_emptied():
     with pytest.raises(InvalidRequest):
         apply(user(), {"op": "replace", "path": "userName", "value": ""})

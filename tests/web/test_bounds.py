@@ -237,6 +237,21 @@ def test_a_filter_bomb_is_an_invalid_filter_over_http(scim, user, bomb):
     assert patched.get_json(force=True)["scimType"] in ("invalidFilter", "invalidPath")
 
 
+# -- resources
+
+
+def test_no_request_makes_a_resource_larger_than_a_resource_can_be(scim):
+    """A short operation that is carried out on a thousand values writes a thousand times as much."""
+    emails = [{"value": f"{number}@example.com"} for number in range(1000)]
+    user = scim.post("/Users", {"userName": "eve", "emails": emails}).get_json(force=True)
+    operation = {"op": "replace", "path": "emails.display", "value": "y" * 60_000}
+
+    response = scim.patch(f"/Users/{user['id']}", operation)
+
+    assert (response.status_code, response.get_json(force=True)["scimType"]) == (400, "invalidValue")
+    assert scim.get(f"/Users/{user['id']}").get_json(force=True) == user
+
+
 # -- bulk
 
 

@@ -42,7 +42,7 @@ def test_every_verb_answers_as_its_endpoint_would(scim, bulk, user):
     results = bulk(
         post("new", USERS, userName="ben"),
         {"method": "PATCH", "path": f"/Users/{user['id']}", "data": title},
-        {"method": "put", "path": f"Users/{user['id']}", "data": {"userName": "ada", "title": "y"}},
+        {"method": "put", "path": f"users/{user['id']}", "data": {"userName": "ada", "title": "y"}},
         {"method": "PATCH", "path": f"/Groups/{group['id']}", "data": rename},
         {"method": "DELETE", "path": f"/Groups/{group['id']}"},
     )

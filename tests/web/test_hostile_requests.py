@@ -85,10 +85,16 @@ def test_a_password_is_hashed_as_any_keyboard_would_spell_it(scim, database):
     assert PasswordHasher().verify(stored_password(database), "Pass\u00e9 Ⅷ")
 
 
-def test_an_empty_password_is_refused(scim, user):
-    operation = {"op": "replace", "path": "password", "value": ""}
+def test_an_empty_password_is_none(scim, user, database):
+    """As templates send, which have nothing to fill in; nobody may sign in with it."""
+    scim.patch(f"/Users/{user['id']}", {"op": "replace", "path": "password", "value": "PLAIN"})
+    kept = stored_password(database)
 
-    assert scim.patch(f"/Users/{user['id']}", operation).status_code == 400
+    emptied = scim.patch(f"/Users/{user['id']}", {"op": "replace", "path": "password", "value": ""})
+
+    assert emptied.status_code == 200
+    assert stored_password(database) == kept
+    assert scim.post("/Users", {"userName": "eve", "password": ""}).status_code == 201
 
 
 def test_nothing_is_hashed_for_a_request_that_is_refused(scim, monkeypatch):
