@@ -17,7 +17,7 @@ from scim_server.scim import validation
 from scim_server.scim.conditions import Preconditions, require
 from scim_server.scim.dialects import Deviation, UnknownMember
 from scim_server.scim.patch import RelationChange
-from scim_server.scim.projection import Projection
+from scim_server.scim.projection import Projection, after_write
 from scim_server.scim.values import Json
 from scim_server.store import event_log, organizations, seat_rules, users
 from scim_server.store import groups as store
@@ -65,7 +65,7 @@ def create(tx: Transaction, call: Call, whole: Json, projection: Projection | No
     event_log.append(tx, call, happened)
     organizations.count_groups(tx, call.organization_id, 1)
     users.touch(tx, call.organization_id, difference.joined)
-    return _answer(tx, call, record, projection)
+    return _answer(tx, call, record, after_write(projection, {}, document))
 
 
 def replace(
@@ -83,7 +83,7 @@ def replace(
     after = validation.for_replacement(call.group_type, body, before, call.client, call.note)
     members = {member["value"]: member for member in after.pop("members", [])}
     change = RelationChange(cleared=True, added=members, removed=set())
-    return _change(tx, call, record, before, after, change, projection)
+    return _change(tx, call, record, before, after, change, after_write(projection, {}, after))
 
 
 def patch(
@@ -105,7 +105,8 @@ def patch(
     patched = patching.apply(
         call.group_type, before, body, call.client, call.note, related, identifier=group_id
     )
-    return _change(tx, call, record, before, patched.document, patched.relation, projection)
+    after = patched.document
+    return _change(tx, call, record, before, after, patched.relation, after_write(projection, before, after))
 
 
 def delete(tx: Transaction, call: Call, group_id: str, preconditions: Preconditions | None) -> None:

@@ -59,7 +59,7 @@ def create(tx: Transaction, call: Call, newcomer: Newcomer, wanted: Projection |
         if restored is not None:
             return restored
     record = add(tx, call, newcomer, joined_by=Source.DEFAULT)
-    return _shown(call, store.as_shown(record), wanted)
+    return _shown(call, store.as_shown(record), projection.after_write(wanted, {}, newcomer.document))
 
 
 def create_together(tx: Transaction, call: Call, newcomers: Sequence[Newcomer]) -> list[Rendered]:
@@ -168,7 +168,7 @@ def replace(
     require(preconditions, record.version)
     before = record.as_json()
     after = validation.for_replacement(call.user_type, body, before, call.client, call.note)
-    return _change(tx, call, record, before, after, wanted)
+    return _change(tx, call, record, before, after, projection.after_write(wanted, {}, after))
 
 
 def patch(
@@ -184,7 +184,8 @@ def patch(
     require(preconditions, record.version)
     before = record.as_json()
     patched = patching.apply(call.user_type, before, body, call.client, call.note, identifier=user_id)
-    return _change(tx, call, record, before, patched.document, wanted)
+    after = patched.document
+    return _change(tx, call, record, before, after, projection.after_write(wanted, before, after))
 
 
 def delete(tx: Transaction, call: Call, user_id: str, preconditions: Preconditions | None) -> None:

@@ -52,20 +52,20 @@ def completed(attribute: Attribute, present: Json, added: Json) -> Json:
 
 
 class Named:
-    """The elements that a value list names: each by its ``value`` where it has one, else by all that is said.
+    """The elements that a value list names: each by ``value`` and ``type`` as far as it has them, else by all it says.
 
     ``looks`` is how often an element is compared to find out whether it is one of them.
     """
 
     def __init__(self, attribute: Attribute, listed: Iterable[Any]) -> None:
         self._attribute = attribute
-        self._values: set[str] = set()
+        self._names: set[tuple[str, str | None]] = set()
         self._descriptions: list[Json] = []
         for wanted in (comparable(attribute, named) for named in listed):
             if isinstance(wanted, dict) and "value" not in wanted:
                 self._descriptions.append(wanted)
             else:
-                self._values.add(_value_of(wanted))
+                self._names.add((_value_of(wanted), _type_of(wanted)))
 
     @property
     def looks(self) -> int:
@@ -73,7 +73,8 @@ class Named:
 
     def __contains__(self, element: Any) -> bool:
         present = comparable(self._attribute, element)
-        if _value_of(present) in self._values:
+        value = _value_of(present)
+        if (value, None) in self._names or (value, _type_of(present)) in self._names:
             return True
         return any(
             all(present.get(name) == item for name, item in wanted.items()) for wanted in self._descriptions
@@ -82,3 +83,7 @@ class Named:
 
 def _value_of(element: Any) -> str:
     return repr(element.get("value") if isinstance(element, dict) else element)
+
+
+def _type_of(element: Any) -> str | None:
+    return element.get("type") if isinstance(element, dict) else None

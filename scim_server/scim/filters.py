@@ -165,18 +165,14 @@ def parse_filter_for(
 ) -> dict[str, Expression]:
     """Return the expression of a filter for each of several resource types, by name; ``Nothing`` is whole.
 
-    An attribute that a type lacks is treated as one without a value (RFC 7644 §3.4.2.1);
-    one that all of them lack is refused. Raises InvalidFilter.
+    An attribute that a type lacks is treated as one without a value (RFC 7644 §3.4.2.1), also where all
+    of them lack it. Raises InvalidFilter.
     """
     tree = _syntax_tree(text, lenient=lenient, limits=limits, note=note)
-    found, unknown = {}, []
+    found = {}
     for resource_type in resource_types:
         typing = _Typing(resource_type, lenient=lenient, note=note, tolerates_unknown=True)
         found[resource_type.name] = _as_expression(typing.expression(tree), resource_type)
-        unknown.append(typing.unknown)
-    for name in unknown[0]:
-        if all(name in names for names in unknown):
-            raise InvalidFilter(f"{shortened(name)} is no attribute of any resource type.")
     return found
 
 
@@ -193,6 +189,8 @@ def parse_path(
     Raises InvalidPath for a path that does not parse or names what is not defined, and
     InvalidFilter for a value filter that parses but cannot be answered (RFC 7644 §3.12).
     """
+    if not lenient and text != text.strip():
+        raise InvalidPath(f"The path {shortened(text)!r} has blanks around it.")
     if "[" not in text and '"' not in text:
         return PatchPath(_Typing(resource_type, lenient=lenient, note=note).resolved(text), None)
     return _path_from_template(text, resource_type, lenient, limits, note) or _parsed_path(
@@ -596,7 +594,6 @@ class _Typing:
         self.lenient = lenient
         self.note = note
         self.tolerates_unknown = tolerates_unknown
-        self.unknown: list[str] = []
 
     def expression(self, node: Any, within: AttributePath | None = None) -> _Folded:
         """Return the typed expression; ``within`` is the attribute of the value path around it.
@@ -651,7 +648,7 @@ class _Typing:
             return _without_value(node)
         found = self.test(path, node)
         if (
-            within is None and node.value == "eq" and _is_not_primary(found)
+            within is None and node.value == "eq" and is_not_primary(found)
         ):  # of some element, not of the lack of elements
             return ValuePath(replace(path, sub=None), found)
         return found
@@ -703,7 +700,6 @@ class _Typing:
         except InvalidPath as error:
             if not self.tolerates_unknown:
                 raise InvalidFilter(error.detail) from error
-        self.unknown.append(name.lower())
         return None
 
     def resolved(self, name: str) -> AttributePath:
@@ -735,8 +731,10 @@ class _Typing:
         if operator not in _OPERATORS_OF[path.target.type]:
             raise InvalidFilter(f"{operator} cannot be applied to {path}, which is a {path.target.type}.")
         written = self.written(path, literal)
-        if operator is Operator.EQ and written is False and _is_primary_flag(path):
-            operator, written = Operator.NE, True  # a value that says nothing is not primary (RFC 7643 §2.4)
+        if written is False and _is_primary_flag(
+            path
+        ):  # a value that says nothing is not primary (RFC 7643 §2.4)
+            operator, written = (Operator.NE if operator is Operator.EQ else Operator.EQ), True
         return Comparison(path, operator, _compared(path, written), written)
 
     def written(self, path: AttributePath, literal: _Literal) -> str | bool | int | Decimal:
@@ -768,7 +766,7 @@ def _is_primary_flag(path: AttributePath) -> bool:
     return multi_valued and path.sub is not None and path.sub.key == "primary"
 
 
-def _is_not_primary(expression: Expression) -> bool:
+def is_not_primary(expression: Expression) -> bool:
     """Whether an expression is what ``primary eq false`` comes to."""
     return (
         isinstance(expression, Comparison)

@@ -369,6 +369,8 @@ class _Patch:
             changed = self.reader.value(attribute, operation.value, str(path)) or []
         else:
             changed = self.without_listed(values, path, attribute, operation)
+        if attribute.is_complex:
+            changed = elements.merged(attribute, [], changed)  # no type and value twice (RFC 7643 §2.4)
         if len(changed) > MAX_VALUES:
             raise InvalidValue(f"{path} would have more than {MAX_VALUES} values.")
         self.changeable(path, attribute, values or None, changed)
@@ -576,6 +578,8 @@ def equal_parts(expression: Expression) -> Json | None:
             if inner is None:
                 return None
             parts.update(inner)
+        elif filters.is_not_primary(term):
+            parts["primary"] = False
         elif isinstance(term, Comparison) and term.operator is Operator.EQ and term.path.sub is not None:
             parts[term.path.sub.name] = term.written
         else:

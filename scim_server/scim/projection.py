@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from scim_server.errors import InvalidPath
-from scim_server.scim.attributes import Attribute, ResourceType, Returned
+from scim_server.scim.attributes import Attribute, Mutability, ResourceType, Returned
+from scim_server.scim.matching import elements_at, values_of
 from scim_server.scim.paths import AttributePath, resolve
 from scim_server.scim.values import Json
 
@@ -19,12 +21,14 @@ class Projection:
     """What of a resource a client wants to see.
 
     ``included`` None: all that is returned by default, without ``excluded``; else only what it names.
+    ``said``: what is returned on request only and the client itself has just written (RFC 7643 §7).
     Keys are those of ``AttributePath``.
     """
 
     resource_type: ResourceType
     included: frozenset[str] | None
     excluded: frozenset[str]
+    said: frozenset[str] = frozenset()
 
     @property
     def is_default(self) -> bool:
@@ -84,7 +88,7 @@ class Projection:
         if self.included is not None:
             return self._names(key, prefix)
         return (
-            attribute.returned is Returned.DEFAULT
+            (attribute.returned is Returned.DEFAULT or key in self.said)
             and key not in self.excluded
             and prefix[:-1] not in self.excluded
         )
@@ -111,7 +115,8 @@ class Projection:
             if sub is None or sub.returned is Returned.NEVER:
                 continue
             sub_key = f"{key}.{sub.key}"
-            by_default = whole and sub.returned is not Returned.REQUEST and sub_key not in self.excluded
+            is_shown = sub.returned is not Returned.REQUEST or sub_key in self.said
+            by_default = whole and is_shown and sub_key not in self.excluded
             named = self.included is not None and sub_key in self.included
             if by_default or named or sub.returned is Returned.ALWAYS:
                 kept[name] = value
@@ -132,6 +137,18 @@ def of(
     length = sum(len(name) + 1 for name in (*(asked or ()), *unasked))
     make = _remembered if length <= _LONGEST_REMEMBERED else _made
     return make(resource_type, asked, unasked)
+
+
+def after_write(wanted: Projection | None, before: Json, after: Json) -> Projection | None:
+    """Return the projection of the answer to a change, in which what is returned on request is if it was changed."""
+    if wanted is None or wanted.included is not None:
+        return wanted
+    said = frozenset(
+        path.key
+        for path in _on_request(wanted.resource_type)
+        if _values_at(before, path) != _values_at(after, path)
+    )
+    return replace(wanted, said=said) if said else wanted
 
 
 def _made(
@@ -156,6 +173,21 @@ def _path(resource_type: ResourceType, name: str) -> AttributePath | None:
         return resolve(resource_type, name.partition("[")[0], bare_extensions=True)
     except InvalidPath:
         return None
+
+
+@lru_cache(maxsize=1024)
+def _on_request(resource_type: ResourceType) -> tuple[AttributePath, ...]:
+    """Return what clients may write and are shown on request only."""
+    return tuple(
+        AttributePath(extension, attribute, sub)
+        for extension, attribute, sub in resource_type.walk()
+        if (sub or attribute).returned is Returned.REQUEST
+        and Mutability.READ_ONLY not in (attribute.mutability, (sub or attribute).mutability)
+    )
+
+
+def _values_at(document: Json, path: AttributePath) -> list[Any]:
+    return [value for element in elements_at(document, path) for value in values_of(path, element)]
 
 
 @lru_cache(maxsize=1024)

@@ -52,16 +52,19 @@ def differing(before: Json, after: Json) -> tuple[Json, Json]:
 def parse_date_time(text: str) -> datetime:
     """Return the instant an xsd:dateTime names, in UTC; one without an offset counts as UTC.
 
-    Fractions beyond microseconds are cut. Raises ValueError for anything else.
+    24:00:00 is the beginning of the next day. Fractions beyond microseconds are cut. Raises ValueError
+    for anything else, and outside of the years 1 to 9999.
     """
     match = _DATE_TIME.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"not an xsd:dateTime: {text!r}")
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
     microsecond = int((match[7] or "0")[:6].ljust(6, "0"))
+    ends_day = (hour, minute, second, int(match[7] or 0)) == (24, 0, 0, 0)
+    hour = 0 if ends_day else hour
     at = datetime(year, month, day, hour, minute, second, microsecond, tzinfo=_offset(match[8] or "Z"))
     try:
-        return at.astimezone(UTC)
+        return (at + timedelta(days=ends_day)).astimezone(UTC)
     except OverflowError as error:
         raise ValueError(f"out of range: {text!r}") from error
 

@@ -67,6 +67,26 @@ def test_what_is_returned_on_request_is_shown_on_request_and_what_never_is_never
     assert asked[URN] == {"note": "by the window"}
 
 
+def test_what_is_returned_on_request_is_shown_to_who_has_written_it(acme):
+    """RFC 7643 §7: in the answer to the change, and in no other."""
+    user = {"schemas": [], "userName": "ada"}
+    created = acme.scim.post("/Users", {**user, URN: {"note": "1", "floor": 1}})
+    path = f"/Users/{created['id']}"
+    replaced = acme.scim.put(path, {**user, URN: {"note": "2"}})
+    changed, other = (
+        acme.scim.patch(path, {"Operations": [{"op": "replace", "path": f"{URN}:{name}", "value": value}]})
+        for name, value in (("note", "3"), ("floor", 2))
+    )
+
+    assert [answer[URN] for answer in (created, replaced, changed, other)] == [
+        {"note": "1", "floor": 1},
+        {"note": "2"},
+        {"note": "3"},
+        {"floor": 2},
+    ]
+    assert acme.scim.get(path)[URN] == {"floor": 2}
+
+
 @pytest.mark.parametrize(
     "condition",
     [

@@ -617,9 +617,6 @@ def test_what_holds_without_a_value_holds_for_every_resource_of_the_other_type(t
 @pytest.mark.parametrize(
     "text",
     [
-        'colour eq "x"',
-        'userName eq "x" or colour eq "y"',
-        'emails.colour eq "x" or members pr',
         'userName regex "x"',
         'active gt true or displayName eq "x"',
         'emails[colour eq "x"]',
@@ -630,6 +627,22 @@ def test_what_holds_without_a_value_holds_for_every_resource_of_the_other_type(t
 def test_what_no_type_can_answer_is_refused_for_all(text):
     with pytest.raises(InvalidFilter):
         parse_filter_for(text, RESOURCE_TYPES, lenient=False)
+
+
+def test_what_no_type_has_is_without_a_value_for_all():
+    """RFC 7644 §3.4.2.1: of one type alone, the same is refused as a mistake."""
+    found = parse_filter_for('colour eq "x"', RESOURCE_TYPES, lenient=False)
+    assert set(found.values()) == {Nothing()}
+
+    found = parse_filter_for('colour pr or displayName eq "x"', RESOURCE_TYPES, lenient=False)
+    assert found == parse_filter_for('displayName eq "x"', RESOURCE_TYPES, lenient=False)
+
+
+def test_a_value_that_says_nothing_of_it_is_not_primary():
+    """RFC 7643 §2.4."""
+    found = parsed('emails[type eq "work" and primary ne false]')
+    assert found == parsed('emails[type eq "work" and primary eq true]')
+    assert parsed("emails[primary eq false]") == parsed("emails[primary ne true]")
 
 
 def test_a_urn_says_which_type_is_meant():

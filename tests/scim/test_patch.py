@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_server.errors import InvalidRequest, InvalidValue, Mutability, NoTarget, TooMany
+from scim_server.errors import InvalidPath, InvalidRequest, InvalidValue, Mutability, NoTarget, TooMany
 from scim_server.scim import patch, validation
 from scim_server.scim.attributes import Attribute, Schema, Type
 from scim_server.scim.attributes import Mutability as Characteristic
@@ -140,6 +140,37 @@ def test_operations_on_values_compare_a_bounded_number_of_times(operation):
     apply(many, operation)
     with pytest.raises(TooMany):
         apply(many, *[operation] * 3)
+
+
+def test_who_is_not_primary_is_no_primary_address():
+    """RFC 7643 §2.4: a value that says nothing of it is not."""
+    before = user(emails=[{"value": "a@b.c", "primary": True}, {"value": "d@e.f", "type": "home"}])
+    operation = {"op": "replace", "path": "emails[primary ne false].value", "value": "z@b.c"}
+
+    assert [email["value"] for email in apply(before, operation)["emails"]] == ["z@b.c", "d@e.f"]
+
+
+def test_no_type_and_value_are_there_twice():
+    """RFC 7643 §2.4."""
+    before = user(emails=[{"value": "a@b.c", "type": "work"}, {"value": "d@e.f", "type": "home"}])
+    same = {"op": "replace", "path": 'emails[type eq "home"]', "value": {"value": "A@b.c", "type": "work"}}
+
+    assert apply(before, same)["emails"] == [{"value": "a@b.c", "type": "work"}]
+
+
+def test_a_value_list_names_type_and_value():
+    before = user(emails=[{"value": "a@b.c", "type": "work"}, {"value": "a@b.c", "type": "home"}])
+    typed = {"op": "remove", "path": "emails", "value": [{"value": "a@b.c", "type": "home"}]}
+    untyped = {"op": "remove", "path": "emails", "value": [{"value": "a@b.c"}]}
+
+    assert apply(before, typed)["emails"] == [{"value": "a@b.c", "type": "work"}]
+    assert "emails" not in apply(before, untyped)
+
+
+@pytest.mark.parametrize("path", [" title", "title ", ' emails[type eq "work"]', "\ttitle\n"])
+def test_a_strict_path_has_no_blanks_around_it(path):
+    with pytest.raises(InvalidPath):
+        apply(user(), {"op": "remove", "path": path}, settings=STRICT)
 
 
 def test_a_long_list_of_values_is_removed_at_once():

@@ -54,9 +54,17 @@ def test_a_date_time_is_an_instant_however_it_is_written(text):
     assert parse_date_time(text) == datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
+def test_a_day_may_end_at_24_hours():
+    assert parse_date_time("2026-01-31T24:00:00Z") == datetime(2026, 2, 1, tzinfo=UTC)
+    assert parse_date_time("2026-12-31T24:00:00.000-01:00") == datetime(2027, 1, 1, 1, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "2026-01-31T24:00:01Z",
+        "2026-01-31T24:00:00.5Z",
+        "9999-12-31T24:00:00Z",
         "2026-01-31",
         "2026-02-30T12:00:00Z",
         "2026-01-31T12:00Z",
