@@ -731,9 +731,8 @@ class _Typing:
         if operator not in _OPERATORS_OF[path.target.type]:
             raise InvalidFilter(f"{operator} cannot be applied to {path}, which is a {path.target.type}.")
         written = self.written(path, literal)
-        if written is False and _is_primary_flag(
-            path
-        ):  # a value that says nothing is not primary (RFC 7643 §2.4)
+        # A value that says nothing of it is not primary (RFC 7643 §2.4).
+        if written is False and _is_primary_flag(path):
             operator, written = (Operator.NE if operator is Operator.EQ else Operator.EQ), True
         return Comparison(path, operator, _compared(path, written), written)
 

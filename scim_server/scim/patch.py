@@ -212,10 +212,10 @@ class _Patch:
         """Return a set of attributes with those of the base schema by their own names."""
         if not self.settings.lenient:
             return values
-        urn = self.resource_type.schema.key
-        return self.reader.applied(  # type: ignore[no-any-return]
-            Deviation.BASE_SCHEMA_AS_EXTENSION, values, dialects.base_schema_as_extension(values, urn)
-        )
+        spread = dialects.base_schema_as_extension(values, self.resource_type.schema.key)
+        if spread is not values:
+            self.note(Deviation.BASE_SCHEMA_AS_EXTENSION)
+        return spread
 
     def at(self, target: PatchPath, operation: Operation) -> None:
         path = target.path
