@@ -66,15 +66,15 @@ class Instant(TypeDecorator[datetime]):
         return _instant_or_none
 
 
-# The condition of an index on some of the rows only. SQLAlchemy has an argument for that in each of its languages,
-# and loads every language that is mentioned, which is a thirtieth of a start.
-_WHERE = "where"
+# What an index on some of the rows only has as its condition, among its ``info``. SQLAlchemy has an argument for that
+# in each of its languages, and loads every language that is mentioned, which is a thirtieth of a start.
+WHERE = "where"
 
 
 @compiles(CreateIndex)
 def _create_index(create: CreateIndex, compiler: Any, **options: Any) -> str:
     whole: str = compiler.visit_create_index(create, **options)
-    condition = create.element.info.get(_WHERE)
+    condition = create.element.info.get(WHERE)
     return whole if condition is None else f"{whole} WHERE {condition}"
 
 
@@ -184,13 +184,13 @@ users = Table(
         "ix_users_owners",
         "organization_id",
         "role",
-        info={_WHERE: "role <> 'user'"},
+        info={WHERE: "role <> 'user'"},
     ),
     Index(
         "ix_users_invitation_expiry",
         "organization_id",
         "invitation_expires_at",
-        info={_WHERE: "invitation_expires_at IS NOT NULL"},
+        info={WHERE: "invitation_expires_at IS NOT NULL"},
     ),
 )
 
@@ -280,7 +280,7 @@ assignments = Table(
         "claim_class",
         "waiting_since",
         "member_id",
-        info={_WHERE: "desired IS NOT NULL"},
+        info={WHERE: "desired IS NOT NULL"},
     ),
     Index(
         "ix_assignments_queue",
@@ -288,13 +288,13 @@ assignments = Table(
         "claim_class",
         "waiting_since",
         "member_id",
-        info={_WHERE: "desired IS NOT NULL"},
+        info={WHERE: "desired IS NOT NULL"},
     ),
     Index(
         "ix_assignments_override_expiry",
         "organization_id",
         "override_expires_at",
-        info={_WHERE: "override_expires_at IS NOT NULL"},
+        info={WHERE: "override_expires_at IS NOT NULL"},
     ),
     sqlite_with_rowid=False,
 )

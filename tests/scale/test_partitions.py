@@ -45,6 +45,9 @@ def _partitioned() -> MetaData:
     copy = MetaData()
     for table in metadata.sorted_tables:
         copied = table.to_metadata(copy)
+        conditions = {index.name: index.info for index in table.indexes}
+        for index in copied.indexes:
+            index.info.update(conditions[index.name])
         if table.name in PARTITIONED:
             copied.dialect_options["postgresql"]["partition_by"] = "HASH (organization_id)"
     return copy
