@@ -85,8 +85,13 @@ def credential_of(record: TokenRecord, at: datetime) -> Credential:
         record,
         _grant_of(record),
         use_is_stale=record.last_used_at is None or at - record.last_used_at >= _USE_IS_RECORDED_EVERY,
-        something_is_due=record.next_due_at <= at,
+        something_is_due=record.next_due_at <= at or _is_first_seen_before_its_time(record, at),
     )
+
+
+def _is_first_seen_before_its_time(record: TokenRecord, at: datetime) -> bool:
+    """Whether a token is used for the first time, by a clock that goes before the one by which it was made."""
+    return record.last_used_at is None and record.created_at > at
 
 
 @lru_cache(maxsize=4096)

@@ -25,6 +25,7 @@ from scim_server.store.transaction import Transaction
 from seat_policy import Plan, Pool, next_invoice, period_of, reduce_pools, renewal_of, start_of
 
 _BATCH = 200
+_CLOCKS_DIFFER = timedelta(days=1)
 _QUOTES_ARE_KEPT = timedelta(days=30)
 _ANSWERS_ARE_KEPT = timedelta(days=30)
 
@@ -61,6 +62,8 @@ def run_all(database: Transactions, now: datetime) -> Iterator[CaughtUp]:
 def catch_up(database: Transactions, organization_id: str, now: datetime) -> int:
     """Do all that is due for an organization, in the order in which it fell due; return the number of steps."""
     steps = 0
+    if database.read(_is_not_made_yet, organization_id, now):
+        database.run(_go_back, _call(organization_id, now))
     while True:
         boundary = database.read(_next_boundary, organization_id)
         moment = min(now, boundary)
@@ -91,6 +94,23 @@ def _expire(database: Transactions, call: Call) -> int:
             steps += len(ids)
     database.run(reservations.expire, call)
     return steps
+
+
+def _is_not_made_yet(tx: Transaction, organization_id: str, now: datetime) -> bool:
+    """Whether the clock goes before the moment at which the organization was made, by more than two clocks differ."""
+    return now < organizations.get(tx, organization_id).created_at - _CLOCKS_DIFFER
+
+
+def _go_back(tx: Transaction, call: Call) -> None:
+    """Wait for the end of the period that it is by the clock, as for one who looks at another year.
+
+    Since the organization was made nothing has been renewed yet, so nothing is charged twice.
+    """
+    seats.lock(tx, call)
+    organization = organizations.get(tx, call.organization_id)
+    end = period_of(organization.terms, call.at).end
+    if end < organization.billed_until:
+        organizations.set_billed_until(tx, call.organization_id, end)
 
 
 def _next_boundary(tx: Transaction, organization_id: str) -> datetime:

@@ -112,6 +112,7 @@ def clear_override(
     situation, member = _locked(tx, call, member_id)
     if member.override is None:
         return seat_of(tx, call, member_id)
+    situation = reservations.use_own(tx, call, situation)
     store.set_override(tx, call.organization_id, member_id, None)
     changed = seats.settle(tx, call, situation, [replace(member, override=None)], cause)
     event_log.append(tx, call, [OverrideCleared(member_id, member.override), *changed])

@@ -215,6 +215,17 @@ def test_nobody_pays_for_an_override_that_the_mappings_would_not_let_through(wor
     assert acme.invoices() == []
 
 
+def test_to_clear_an_override_is_an_action_that_a_seat_was_kept_for(world):
+    acme = world(premium=1)
+    acme.push("a", "c")
+    acme.override("a", "unassigned", reserve_seconds=600)
+    assert acme.pools()["premium"] == "0/1"
+
+    acme.clear_override("a")
+
+    assert acme.pools()["premium"] == "1/1"
+
+
 def test_the_explanation_says_what_would_change_it(world):
     acme = world(premium=1, standard=1)
     acme.push("a", "b")

@@ -337,6 +337,23 @@ def test_a_scheduled_reduction_takes_effect_with_the_next_period(world, clock):
     assert acme.invoices()[-1]["kind"] == "renewal"
 
 
+def test_periods_end_by_the_clock_also_where_it_goes_before_the_organization_was_made(
+    world, clock, client_of
+):
+    """As in a test that lives in another year than the command that made the organization."""
+    clock.set("2027-06-10")
+    acme = world(premium=3, reduction_effective="renewal", **SMALL)
+    acme.owner = client_of(acme, "owner")
+    clock.set("2026-01-15")
+
+    acme.buy(premium=-1)
+    assert acme.pools()["premium"] == "0/3"
+    clock.set("2026-02-01")
+
+    assert acme.pools()["premium"] == "0/2"
+    assert [invoice["kind"] for invoice in acme.invoices()] == ["purchase", "renewal"]
+
+
 def test_a_scheduled_reduction_can_be_taken_back(world, clock):
     acme = world(premium=3, standard=3, reduction_effective="renewal", **SMALL)
     acme.buy(premium=-1)
