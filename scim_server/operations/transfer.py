@@ -32,6 +32,7 @@ from scim_server.store.transaction import Transaction
 
 LIST_SEPARATOR = ";"
 
+_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _PLAIN = ("userName", "externalId", "displayName", "title", "userType", "preferredLanguage", "timezone")
 _NAME = ("givenName", "familyName", "formatted")
 _WORK = ("employeeNumber", "department", "costCenter", "organization", "division")
@@ -160,7 +161,7 @@ def _user_of(given: Mapping[str, str]) -> Json:
     document: Json = {
         "schemas": [USER_URN],
         **{name: given[name] for name in _PLAIN if name in given},
-        "active": given.get("active", "true").lower() not in ("false", "0", "no"),
+        "active": _is_active(given.get("active", "true")),
     }
     name = {part: given[part] for part in _NAME if part in given}
     if name:
@@ -172,6 +173,14 @@ def _user_of(given: Mapping[str, str]) -> Json:
         document["schemas"].append(ENTERPRISE_URN)
         document[ENTERPRISE_URN] = work
     return document
+
+
+def _is_active(text: str) -> bool:
+    """Read the cell ``active``; nobody is made active by a misunderstanding."""
+    flag = _FLAGS.get(text.lower())
+    if flag is None:
+        raise InvalidSyntax("active must be true or false.")
+    return flag
 
 
 def _is_text(text: str) -> bool:
