@@ -104,12 +104,13 @@ def _is_not_made_yet(tx: Transaction, organization_id: str, now: datetime) -> bo
 def _go_back(tx: Transaction, call: Call) -> None:
     """Wait for the end of the period that it is by the clock, as for one who looks at another year.
 
-    Since the organization was made nothing has been renewed yet, so nothing is charged twice.
+    Only where nothing has been renewed since the organization was made, so that nothing is charged twice.
     """
     seats.lock(tx, call)
     organization = organizations.get(tx, call.organization_id)
+    is_as_made = organization.billed_until == period_of(organization.terms, organization.created_at).end
     end = period_of(organization.terms, call.at).end
-    if end < organization.billed_until:
+    if is_as_made and end < organization.billed_until:
         organizations.set_billed_until(tx, call.organization_id, end)
 
 

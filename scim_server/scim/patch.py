@@ -21,7 +21,7 @@ from scim_server.scim.dialects import ClientSettings, Deviation, Note, PatchUnma
 from scim_server.scim.filters import And, Comparison, Expression, Operator, Or, PatchPath
 from scim_server.scim.matching import matches_element
 from scim_server.scim.paths import AttributePath
-from scim_server.scim.validation import MAX_VALUES, Reader, check_immutable, finished
+from scim_server.scim.validation import MAX_VALUES, Reader, check_immutable, finished, spread
 from scim_server.scim.values import Json
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -197,7 +197,7 @@ class _Patch:
             raise InvalidValue(
                 f"Without a path, the value of {operation.op} must be an object of attributes."
             )
-        for name, value in self.spread(operation.value).items():
+        for name, value in spread(self.resource_type, operation.value, self.settings, self.note).items():
             try:
                 path = self.target(name)
             except InvalidPath:
@@ -207,15 +207,6 @@ class _Patch:
                 self.note(Deviation.READ_ONLY_ATTRIBUTE_IGNORED)
                 continue
             self.at(path, Operation(operation.op, name, value))
-
-    def spread(self, values: Json) -> Json:
-        """Return a set of attributes with those of the base schema by their own names."""
-        if not self.settings.lenient:
-            return values
-        spread = dialects.base_schema_as_extension(values, self.resource_type.schema.key)
-        if spread is not values:
-            self.note(Deviation.BASE_SCHEMA_AS_EXTENSION)
-        return spread
 
     def at(self, target: PatchPath, operation: Operation) -> None:
         path = target.path
@@ -369,7 +360,7 @@ class _Patch:
             changed = self.reader.value(attribute, operation.value, str(path)) or []
         else:
             changed = self.without_listed(values, path, attribute, operation)
-        if attribute.is_complex:
+        if attribute.is_complex and (target.filter is not None or path.sub is not None):
             changed = elements.merged(attribute, [], changed)  # no type and value twice (RFC 7643 §2.4)
         if len(changed) > MAX_VALUES:
             raise InvalidValue(f"{path} would have more than {MAX_VALUES} values.")

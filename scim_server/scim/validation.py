@@ -57,8 +57,8 @@ class Reader:
         if len(values) > MAX_VALUES and attribute.key != self.relation:
             raise InvalidValue(f"{at} has more than {MAX_VALUES} values.")
         if attribute.key == self.relation:
-            members = [self.related(attribute, item, at) for item in values if item is not None]
-            return [member for member in members if member is not None] or None
+            said = (self.related(attribute, item, at) for item in values if item is not None)
+            return [member for member in said if member is not None] or None
         read = [one for item in values if (one := self.single(attribute, item, at)) is not None]
         if len(read) < 2:
             return read or None
@@ -233,7 +233,7 @@ def for_creation(resource_type: ResourceType, body: Json, settings: ClientSettin
     A ``password`` and the values of the relation attribute are in it, for the caller to take out.
     Raises InvalidSyntax, InvalidValue.
     """
-    body = _with_base_attributes(resource_type, body, settings, note)
+    body = _in_short(resource_type, body, settings, note)
     document = _document(resource_type, body, settings, note)
     if "active" in resource_type.by_key:
         document.setdefault("active", True)
@@ -248,7 +248,7 @@ def for_replacement(
     What is left out is cleared, but for ``active``, ``externalId`` and the password.
     Raises InvalidSyntax, InvalidValue, Mutability where an immutable value would change.
     """
-    body = _with_base_attributes(resource_type, body, settings, note)
+    body = _in_short(resource_type, body, settings, note)
     document = _document(resource_type, body, settings, note)
     sent = {name.lower() for name in body}
     for name in KEPT_BY_PUT:
@@ -279,20 +279,26 @@ def finished(resource_type: ResourceType, document: Json) -> Json:
     return {"schemas": _schemas(resource_type, document), **document}
 
 
-def _with_base_attributes(
-    resource_type: ResourceType, body: Json, settings: ClientSettings, note: Note
-) -> Json:
-    """Return a body with the attributes of the base schema by their own names, which may be said in full.
+def spread(resource_type: ResourceType, values: Json, settings: ClientSettings, note: Note) -> Json:
+    """Return attributes with those that a lenient client put under the URN of the base schema among the others."""
+    if not settings.lenient:
+        return values
+    found = dialects.base_schema_as_extension(values, resource_type.schema.key)
+    if found is not values:
+        note(Deviation.BASE_SCHEMA_AS_EXTENSION)
+    return found
+
+
+def _in_short(resource_type: ResourceType, body: Json, settings: ClientSettings, note: Note) -> Json:
+    """Return a body with the attributes of the base schema by their short names.
 
     A name with the schema before it is that of the same attribute (RFC 7644 §3.10).
     """
     urn = resource_type.schema.key
-    if settings.lenient and (spread := dialects.base_schema_as_extension(body, urn)) is not body:
-        note(Deviation.BASE_SCHEMA_AS_EXTENSION)
-        body = spread
-    prefix = f"{urn}:"
-    if not any(":" in name and name.lower().startswith(prefix) for name in body):
+    if not any(name.lower().startswith(urn) for name in body):
         return body
+    body = spread(resource_type, body, settings, note)
+    prefix = f"{urn}:"
     return {
         name[len(prefix) :] if name.lower().startswith(prefix) else name: value
         for name, value in body.items()

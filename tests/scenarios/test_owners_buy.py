@@ -343,7 +343,7 @@ def test_periods_end_by_the_clock_also_where_it_goes_before_the_organization_was
     """As in a test that lives in another year than the command that made the organization."""
     clock.set("2027-06-10")
     acme = world(premium=3, reduction_effective="renewal", **SMALL)
-    acme.owner = client_of(acme, "owner")
+    acme.owner, another = client_of(acme, "owner"), client_of(acme, "owner")
     clock.set("2026-01-15")
 
     acme.buy(premium=-1)
@@ -352,6 +352,11 @@ def test_periods_end_by_the_clock_also_where_it_goes_before_the_organization_was
 
     assert acme.pools()["premium"] == "0/2"
     assert [invoice["kind"] for invoice in acme.invoices()] == ["purchase", "renewal"]
+
+    clock.set("2026-01-20")
+    another.get("/seats")
+    clock.set("2026-02-02")
+    assert [invoice["kind"] for invoice in acme.invoices()] == ["purchase", "renewal"], "not charged twice"
 
 
 def test_a_scheduled_reduction_can_be_taken_back(world, clock):
