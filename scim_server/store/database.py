@@ -42,7 +42,8 @@ _CACHED_STATEMENTS = 512  # more than this program has
 # By so many commits the log has some 4,000 pages: a page that many of them wrote is copied once for all.
 _COMMITS_BETWEEN_CHECKPOINTS = 200
 _MOST_PAGES_OF_LOG = 10_000
-_BUSY_MILLISECONDS = 10_000  # for other programs; the processes of this one queue
+# For other programs; the processes of this one queue. Whoever waits has the turn, and a thread that others' reads want.
+_BUSY_MILLISECONDS = 2_000
 _RETRIED_STATES = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available
 
 
@@ -358,12 +359,7 @@ def _is_worth_another_try(error: Exception) -> bool:
     if isinstance(error, LostRace):
         return True
     if isinstance(error, DBAPIError):
-        state = getattr(error.orig, "sqlstate", None)
-        return (
-            state in _RETRIED_STATES
-            or "database is locked" in str(error.orig)
-            or error.connection_invalidated
-        )
+        return getattr(error.orig, "sqlstate", None) in _RETRIED_STATES or error.connection_invalidated
     return False
 
 
