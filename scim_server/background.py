@@ -100,6 +100,6 @@ def _note(log: FilteringBoundLogger, done: CaughtUp) -> None:
 
 def _note_failure(log: FilteringBoundLogger, error: Exception, **about: str) -> None:
     if isinstance(error, Unavailable):
-        log.warning("due later", reason=error.detail, **about)
+        log.warning("due later", reason=error.reason, **about)
     else:
         log.error("unexpected error", thread="due", exc_info=error, **about)

@@ -117,6 +117,11 @@ class NotSupported(ScimSeatsError):
 class Unavailable(ScimSeatsError):
     code = "unavailable"
 
+    @property
+    def reason(self) -> str:
+        """What the driver said, or else the detail: for the operator, never for a client."""
+        return said_by_driver(self.__cause__) or self.detail
+
 
 class InvalidSetting(ScimSeatsError):
     code = "invalid_setting"
@@ -183,3 +188,12 @@ class ExpiredCursor(InvalidRequest):
 
 class InvalidCount(InvalidRequest):
     code = scim_type = "invalidCount"
+
+
+def said_by_driver(error: BaseException | None) -> str | None:
+    """Return the first line of what the database's driver says in an error of SQLAlchemy.
+
+    The lines behind it may quote a row, which is people's data.
+    """
+    said = str(getattr(error, "orig", None) or "").strip()
+    return said.splitlines()[0] if said else None

@@ -7,6 +7,7 @@ to the first answer is part of what is promised.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
@@ -18,7 +19,19 @@ from scim_server.config import ConfigError
 from scim_server.errors import ScimSeatsError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _OneLine(click.Group):
+    """A group whose commands end in one line where something goes wrong on purpose."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            raise click.ClickException(str(error)) from error
+        except ScimSeatsError as error:
+            raise click.ClickException(error.detail) from error
+
+
+@click.group(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="scim-seats")
 def cli() -> None:
     """Provisioning by SCIM 2.0, with a seat for everybody who should have one."""
@@ -50,7 +63,3 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except ConfigError as error:
-        sys.exit(f"scim-server: {error}")
-    except ScimSeatsError as error:
-        sys.exit(f"scim-server: {error.detail}")

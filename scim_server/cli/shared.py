@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from scim_server.config import Config
+from scim_server.errors import Unavailable, said_by_driver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,12 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 @contextmanager
 def database_of(config: Config) -> Iterator[Database]:
-    """Open the database that the settings name, and close it again."""
+    """Open the database that the settings name, and close it again.
+
+    Where it cannot be used the driver's own words say why: whoever types a command is the one who can mend that.
+    """
+    from sqlalchemy.exc import ProgrammingError
+
     from scim_server.store.database import Database
 
     opened = Database(
@@ -39,8 +45,20 @@ def database_of(config: Config) -> Iterator[Database]:
     )
     try:
         yield opened
+    except (Unavailable, ProgrammingError) as error:  # the latter: a wrong option, a right that is missing
+        raise click.ClickException(_trouble(opened, error)) from error
     finally:
         opened.close()
+
+
+def _trouble(opened: Database, error: Exception) -> str:
+    cause = error.__cause__ if isinstance(error, Unavailable) else error
+    reason = said_by_driver(cause)
+    if reason is None:
+        return str(error)
+    # PostgreSQL names its host and database by itself. Its URL, which has a password, is not shown.
+    named = f" {opened.engine.url.database}" if opened.is_sqlite else ""
+    return f"The database{named} cannot be used: {reason}"
 
 
 @contextmanager

@@ -167,11 +167,14 @@ def failure_response(
 
 
 def noted_failure(error: Exception, log: FilteringBoundLogger) -> Failure:
-    """Translate any exception; what nobody foresaw goes to the log with its cause."""
+    """Translate any exception; what has a cause that clients are not told goes to the log with it."""
     failure = failure_of(error)
     if failure.status == 500:
         request_id = request.environ[REQUEST_ID]
         log.error("unexpected error", request_id=request_id, method=request.method, exc_info=error)
+    elif isinstance(error, errors.Unavailable):
+        request_id = request.environ[REQUEST_ID]
+        log.warning("unavailable", request_id=request_id, method=request.method, reason=error.reason)
     return failure
 
 

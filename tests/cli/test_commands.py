@@ -287,6 +287,28 @@ def test_what_goes_wrong_is_one_line(capsys, monkeypatch, tmp_path):
     assert capsys.readouterr().err == "Error: There is no organization nobody.\n"
 
 
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("sqlite:////nowhere/x.sqlite3", "The database /nowhere/x.sqlite3 cannot be used: unable to open"),
+        ("postgresql://scim:secret@127.0.0.1:1/scim", "cannot be used: connection failed: connection to server at"),
+        ("postgresql://scim:secret@127.0.0.1:1/scim?colour=red", 'cannot be used: invalid connection option "colour"'),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("command", [["organization", "list"], ["db", "upgrade"], ["serve", "--port", "1"]])
+def test_why_a_database_cannot_be_used_is_said_in_the_words_of_its_driver(monkeypatch, command, url, says):
+    monkeypatch.setenv("SCIM_DATABASE_URL", url)
+    monkeypatch.setattr("scim_server.cli.server._refuse_unless_free", lambda *_: None)
+
+    result = CliRunner().invoke(cli, command)
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: The database")
+    assert says in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert "secret" not in result.output
+
+
 @pytest.mark.parametrize("command", ["serve", "demo"])
 def test_no_second_server_listens_where_one_does(command):
     with socket.socket() as other:

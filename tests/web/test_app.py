@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from scim_server import create_app
 from scim_server.errors import Unavailable
 from scim_server.operations import users
 from tests.web.conftest import Caller
@@ -132,6 +133,19 @@ def test_a_database_that_is_away_is_no_empty_list(caller, monkeypatch):
     assert int(response.headers["Retry-After"]) > 0
     assert scim.app.test_client().get("/readyz").status_code == 503
     assert scim.app.test_client().get("/healthz").status_code == 200
+
+
+def test_why_the_database_is_away_is_in_the_log_and_not_in_the_answer(capsys):
+    app = create_app({"database_url": "postgresql://scim:secret@127.0.0.1:1/scim"})
+
+    response = app.test_client().get("/readyz", headers={"X-Request-Id": "req-7"})
+
+    assert response.status_code == 503
+    assert "127.0.0.1" not in response.text
+    [line] = [line for line in lines_of(capsys) if line["event"] == "unavailable"]
+    assert (line["level"], line["request_id"]) == ("warning", "req-7")
+    assert 'connection to server at "127.0.0.1", port 1 failed' in line["reason"]
+    assert "secret" not in json.dumps(line)
 
 
 def test_a_request_is_one_line_without_secrets_or_people(make_app, make_token, capsys):
