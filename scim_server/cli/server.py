@@ -133,7 +133,7 @@ def upgrade() -> None:
     """Make the tables, or bring them up to date."""
     from scim_server.store import schema
 
-    with database() as opened:
+    with database_of(Config.from_environment()) as opened:
         schema.upgrade(opened)
     click.echo("The schema is current.", err=True)
 

@@ -63,9 +63,9 @@ def _trouble(opened: Database, error: Exception) -> str:
 
 @contextmanager
 def database() -> Iterator[Database]:
-    """Open the database of the environment; the embedded one is made where it is missing."""
+    """Open the database of the environment, with a schema that is current."""
     with database_of(Config.from_environment()) as opened:
-        upgrade_or_refuse(opened) if opened.is_sqlite else None
+        upgrade_or_refuse(opened)
         yield opened
 
 

@@ -334,8 +334,19 @@ def test_every_command_has_help():
     walk(cli, [])
 
 
-def test_a_shared_database_is_upgraded_on_purpose_only(tmp_path):
-    """The embedded one is made by the command that finds it missing."""
+def test_a_shared_database_is_upgraded_on_purpose_only(make_postgresql, monkeypatch):
+    monkeypatch.setenv("SCIM_DATABASE_URL", make_postgresql("not_upgraded", copy_of="template1"))
+
+    refused = CliRunner().invoke(cli, ["organization", "list"])
+    upgraded = CliRunner().invoke(cli, ["db", "upgrade"])
+    accepted = CliRunner().invoke(cli, ["organization", "list"])
+
+    assert refused.exit_code == 1
+    assert refused.stderr == "Error: The schema of the database is not current: run scim-server db upgrade.\n"
+    assert (upgraded.exit_code, accepted.exit_code) == (0, 0)
+
+
+def test_the_embedded_database_is_made_by_the_command_that_finds_it_missing(tmp_path):
     environ = {**os.environ, "SCIM_DATABASE_URL": f"sqlite:///{tmp_path}/new.sqlite3"}
     command = [sys.executable, "-c", "from scim_server.cli import main; main()", "organization", "list"]
 
