@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from scim_server.cli.files import written_whole
 from scim_server.cli.shared import as_json, call_for, database, of_organization, show
 from scim_server.errors import ScimSeatsError
 
 if TYPE_CHECKING:
     from scim_server.operations.transfer import Result, Row
+    from scim_server.store.transaction import Transaction
 
 _BATCH = 100
 _LONGEST_CELL = 16 * 1024 * 1024
@@ -181,20 +182,35 @@ def _json_rows(source: IO[str]) -> Iterator[Row | _Unreadable]:
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="[default: standard output]")
 def export_command(organization_name: str, output: Path | None) -> None:
     """Write everything of ORGANIZATION as NDJSON: a line for each member, group, mapping, invoice, event."""
-    import orjson
-
     from scim_server.operations import transfer
 
-    with database() as opened, contextlib.ExitStack() as stack:
+    with written_whole(output) as target, database() as opened:
         call = call_for(opened, organization_name, "export")
-        target = sys.stdout if output is None else stack.enter_context(output.open("w", encoding="utf-8"))
-
-        def write(tx: Any) -> int:
-            lines = 0
-            for line in transfer.export(tx, call):
-                target.write(orjson.dumps(line).decode() + "\n")
-                lines += 1
-            return lines
-
-        count = opened.read(write)
+        count = opened.read(_Once(lambda tx: _write(target, transfer.export(tx, call))))
     click.echo(f"Exported {count} lines.", err=True)
+
+
+def _write(target: IO[bytes], lines: Iterable[Any]) -> int:
+    import orjson
+
+    count = 0
+    for line in lines:
+        target.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        count += 1
+    return count
+
+
+class _Once:
+    """An operation that has effects outside of its transaction, and must not be begun again when that is lost."""
+
+    def __init__(self, operation: Callable[[Transaction], int]) -> None:
+        self._operation = operation
+        self._has_begun = False
+
+    def __call__(self, tx: Transaction) -> int:
+        if self._has_begun:
+            raise click.ClickException(
+                "The connection to the database was lost, and what was exported so far is not everything. Export again."
+            )
+        self._has_begun = True
+        return self._operation(tx)

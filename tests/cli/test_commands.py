@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy.exc import OperationalError
 
 from scim_server.cli import cli, main
-from scim_server.operations import due
+from scim_server.operations import due, transfer
 from scim_server.operations.due import CaughtUp
 
 
@@ -238,6 +239,52 @@ def test_everything_is_exported_and_no_secret(run, acme, tmp_path):
     assert kinds.count("event") > 4
     assert made["token"] not in text
     assert "token_hash" not in text
+
+
+@pytest.fixture
+def lose_the_connection(monkeypatch):
+    """Have the first export lose its connection after two lines."""
+    exported, losses = transfer.export, [OperationalError("", {}, Exception(), connection_invalidated=True)]
+
+    def losing(tx, call):
+        for number, line in enumerate(exported(tx, call)):
+            if number == 2 and losses:
+                raise losses.pop()
+            yield line
+
+    monkeypatch.setattr(transfer, "export", losing)
+
+
+@pytest.mark.usefixtures("lose_the_connection", "acme")
+def test_an_export_that_loses_its_connection_fails_and_writes_no_line_twice():
+    result = CliRunner().invoke(cli, ["export", "acme"])
+
+    assert result.exit_code == 1
+    assert "The connection to the database was lost" in result.stderr
+    kinds = [json.loads(line)["kind"] for line in result.stdout.splitlines()]
+    assert kinds == ["organization", "seats"]
+
+
+@pytest.mark.usefixtures("lose_the_connection", "acme")
+def test_a_file_is_replaced_by_a_whole_export_only(run, tmp_path):
+    target = tmp_path / "acme.ndjson"
+    target.write_text("as it was")
+
+    assert "Export again" in run("export", "acme", "--output", target, fails=True)
+
+    assert (target.read_text(), [path.name for path in tmp_path.glob("acme*")]) == (
+        "as it was",
+        [target.name],
+    )
+    run("export", "acme", "--output", target)
+    assert target.read_text() == run("export", "acme")
+    assert [path.name for path in tmp_path.glob("acme*")] == [target.name]
+
+
+def test_an_export_may_be_written_to_what_is_no_file(run, acme):
+    run("export", "acme", "--output", "/dev/null")
+
+    assert Path("/dev/null").is_char_device()
 
 
 # -- what goes wrong
