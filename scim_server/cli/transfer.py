@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -14,14 +13,12 @@ import click
 
 from scim_server.cli.files import written_whole
 from scim_server.cli.shared import as_json, call_for, database, of_organization, show
-from scim_server.errors import ScimSeatsError
 
 if TYPE_CHECKING:
-    from scim_server.operations.transfer import Result, Row
+    from scim_server.operations.transfer import Result
     from scim_server.store.transaction import Transaction
 
 _BATCH = 100
-_LONGEST_CELL = 16 * 1024 * 1024
 
 
 @click.command("import")
@@ -42,12 +39,13 @@ def import_command(
 ) -> None:
     """Import people and groups from FILE into ORGANIZATION.
 
-    CSV has a header with userName, externalId, displayName, givenName, familyName, email,
-    active, title, department, groups (names, separated by ;) for people, or displayName,
-    externalId, members (userNames, separated by ;) for groups. NDJSON has a SCIM user or
+    CSV has a header: userName, externalId, displayName, givenName, familyName, email,
+    active, title, department, groups (names, separated by ;) for a file of people, or
+    displayName, externalId, members (userNames, separated by ;) for one of groups. NDJSON has a SCIM user or
     group on each line. Who is there already stays as they are, so a file can be imported
     again. Seats are given as if the identity provider had pushed them.
     """
+    from scim_server.cli.rows import rows_of
     from scim_server.operations import transfer
 
     kind = format_ or ("csv" if file.suffix.lower() == ".csv" else "ndjson")
@@ -66,10 +64,10 @@ def import_command(
                 hidden=not sys.stderr.isatty(),
             ) as bar,
         ):
-            rows = _rows(source, kind, skip=done)
+            rows = islice(rows_of(source, kind), done, None)
             while batch := list(islice(rows, _BATCH)):
-                readable = [row for row in batch if not isinstance(row, _Unreadable)]
-                results: list[Result | _Unreadable] = [row for row in batch if isinstance(row, _Unreadable)]
+                results = [row for row in batch if isinstance(row, transfer.Result)]
+                readable = [row for row in batch if isinstance(row, transfer.Row)]
                 results += opened.run(transfer.import_rows, call, readable)
                 for result in results:
                     counts[result.outcome] += 1
@@ -91,16 +89,6 @@ def _line_count(file: Path) -> int:
         return sum(1 for _ in source)
 
 
-class _Unreadable:
-    """A row that cannot even be read."""
-
-    outcome = "refused"
-
-    def __init__(self, line: int, reason: str) -> None:
-        self.line = line
-        self.reason = reason
-
-
 class _Report:
     """Refused rows, a JSON line each; the file is made when there is something to say."""
 
@@ -118,63 +106,13 @@ class _Report:
         if self._file is not None:
             self._file.close()
 
-    def write(self, result: Result | _Unreadable) -> None:
+    def write(self, result: Result) -> None:
         if result.outcome != "refused":
             return
         if self._file is None:
             self._file = self._path.open("a", encoding="utf-8")
         self._file.write(json.dumps({"line": result.line, "reason": result.reason}) + "\n")
         self._file.flush()
-
-
-def _rows(source: IO[str], kind: str, *, skip: int) -> Iterator[Row | _Unreadable]:
-    numbered = _csv_rows(source) if kind == "csv" else _json_rows(source)
-    return islice(numbered, skip, None)
-
-
-def _csv_rows(source: IO[str]) -> Iterator[Row | _Unreadable]:
-    from scim_server.operations.transfer import row_of_csv
-
-    csv.field_size_limit(_LONGEST_CELL)
-    reader = csv.reader(source)
-    columns = _columns(next(reader, []))
-    while True:
-        try:
-            cells = next(reader)
-            if cells:
-                yield row_of_csv(reader.line_num, {c: v for c, v in zip(columns, cells, strict=False) if c})
-        except StopIteration:
-            return
-        except (csv.Error, ScimSeatsError) as error:
-            yield _Unreadable(reader.line_num, str(error))
-
-
-def _columns(header: list[str]) -> list[str | None]:
-    """Return which column each name of a header means, None for those that are left out."""
-    from scim_server.operations.transfer import COLUMNS, column_of
-
-    columns = [column_of(name) for name in header]
-    if "userName" not in columns and "displayName" not in columns:
-        raise click.ClickException(
-            f"The first line must name the columns, among them userName or displayName; known are {', '.join(COLUMNS)}."
-        )
-    unknown = [name for name, column in zip(header, columns, strict=True) if column is None]
-    if unknown:
-        click.echo(f"Columns that are left out: {', '.join(map(ascii, unknown))}.", err=True)
-    return columns
-
-
-def _json_rows(source: IO[str]) -> Iterator[Row | _Unreadable]:
-    from scim_server.operations.transfer import row_of_json
-    from scim_server.scim import json_text
-
-    for line, text in enumerate(source, 1):
-        if not text.strip():
-            continue
-        try:
-            yield row_of_json(line, json_text.load_object(text.encode("utf-8", "surrogateescape")))
-        except ScimSeatsError as error:
-            yield _Unreadable(line, error.detail)
 
 
 @click.command("export")

@@ -36,8 +36,12 @@ _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no"
 _PLAIN = ("userName", "externalId", "displayName", "title", "userType", "preferredLanguage", "timezone")
 _NAME = ("givenName", "familyName", "formatted")
 _WORK = ("employeeNumber", "department", "costCenter", "organization", "division")
-COLUMNS = (*_PLAIN, "active", *_NAME, "email", *_WORK, "groups", "members")
-_COLUMNS_BY_KEY = {column.lower(): column for column in COLUMNS}
+COLUMNS = {
+    "user": (*_PLAIN, "active", *_NAME, "email", *_WORK, "groups"),
+    "group": ("displayName", "externalId", "members"),
+}
+"""The columns of a CSV file of people, and of one of groups."""
+_COLUMNS_BY_KEY = {column.lower(): column for columns in COLUMNS.values() for column in columns}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,20 +136,30 @@ def _join(tx: Transaction, call: Call, group_id: str, ids: Sequence[str]) -> Non
     groups.join(tx, call, group_id, change)
 
 
-def row_of_csv(line: int, values: Mapping[str, str | None]) -> Row:
-    """Read a row of a CSV file by its ``COLUMNS``: SCIM's names, ``email`` and name parts.
+def row_of_csv(line: int, kind: str, values: Mapping[str, str]) -> Row:
+    """Read a row of a CSV file of one kind by its ``COLUMNS``: SCIM's names, ``email`` and name parts.
 
-    Raises InvalidSyntax where it is neither a user nor a group, or no text.
+    Raises InvalidSyntax where it is nameless, or no text.
     """
-    if not all(_is_text(text) for text in values.values() if text):
+    if not all(map(_is_text, values.values())):
         raise InvalidSyntax("This row has bytes that are no UTF-8, or a NUL character.")
-    given = {name: text.strip() for name, text in values.items() if name and text and text.strip()}
-    if "userName" in given:
-        return Row(line, "user", _user_of(given), groups=_list(given.get("groups")))
-    if "displayName" in given:
-        kept: Json = {name: given[name] for name in ("displayName", "externalId") if name in given}
-        return Row(line, "group", {"schemas": [GROUP_URN], **kept}, members=_list(given.get("members")))
-    raise InvalidSyntax("There is neither a userName nor a displayName in this row.")
+    given = {column: text.strip() for column, text in values.items() if text.strip()}
+    return _user_row(line, given) if kind == "user" else _group_row(line, given)
+
+
+def _user_row(line: int, given: Mapping[str, str]) -> Row:
+    if "userName" not in given:
+        raise InvalidSyntax(
+            "There is no userName in this row of a file of people; groups want a file of their own."
+        )
+    return Row(line, "user", _user_of(given), groups=_list(given.get("groups")))
+
+
+def _group_row(line: int, given: Mapping[str, str]) -> Row:
+    if "displayName" not in given:
+        raise InvalidSyntax("There is no displayName in this row of a file of groups.")
+    kept: Json = {name: given[name] for name in ("displayName", "externalId") if name in given}
+    return Row(line, "group", {"schemas": [GROUP_URN], **kept}, members=_list(given.get("members")))
 
 
 def row_of_json(line: int, document: Any) -> Row:

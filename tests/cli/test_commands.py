@@ -213,6 +213,57 @@ def test_a_file_without_a_header_is_refused_as_a_whole(run, acme, tmp_path):
     assert "The first line must name the columns" in run("import", "acme", people, fails=True)
 
 
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ("userName,Email,email", "names email more than once"),
+        ('"userName', "is no CSV"),
+    ],
+)
+def test_a_header_that_is_ambiguous_is_refused_with_the_whole_file(run, acme, tmp_path, header, says):
+    people = tmp_path / "people.csv"
+    people.write_text(f"{header}\nada,a@example.com,b@example.com\n")
+
+    assert says in run("import", "acme", people, fails=True)
+
+
+MALFORMED = """userName,familyName,email
+ada,Lovelace,ada@example.com,
+ben,Smith, Jr.,ben@example.com
+cy,"Young" junior,cy@example.com
+dee,"of
+two lines",dee@example.com
+,Nobody,
+eve,"never closed,eve@example.com
+fay,swallowed,fay@example.com
+"""
+
+
+def test_malformed_rows_are_refused_with_their_lines_and_shift_nobody(run, acme, tmp_path):
+    people = tmp_path / "people.csv"
+    people.write_text(MALFORMED)
+
+    done = run("import", "acme", people, "--json")
+
+    assert (done["created"], done["refused"]) == (2, 4)
+    refused = [json.loads(line) for line in Path(done["report"]).read_text().splitlines()]
+    assert [one["line"] for one in refused] == [3, 4, 7, 8]
+    assert "more cells than" in refused[0]["reason"]
+    assert "no userName" in refused[2]["reason"]
+    assert "from line 8 to 9: unexpected end of data" in refused[3]["reason"]
+    assert [one["user_name"] for one in run("member", "list", "acme", "--json")] == ["ada", "dee"]
+
+
+def test_a_file_is_of_people_or_of_groups(run, acme, tmp_path):
+    mixed = tmp_path / "mixed.csv"
+    mixed.write_text("userName,displayName,members\nada,Ada,\n,Leads,ada\n")
+
+    result = CliRunner().invoke(cli, ["import", "acme", str(mixed)])
+
+    assert "Columns that are left out: 'members'." in result.stderr
+    assert result.stdout.startswith("1 created, 0 known, 1 refused")
+
+
 def test_an_interrupted_import_goes_on_where_it_stopped(run, acme, tmp_path):
     people = tmp_path / "people.csv"
     people.write_text("userName\n" + "".join(f"u{number}\n" for number in range(250)))
