@@ -6,6 +6,7 @@ to the first answer is part of what is promised.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -29,6 +30,11 @@ class _OneLine(click.Group):
             raise click.ClickException(str(error)) from error
         except ScimSeatsError as error:
             raise click.ClickException(error.detail) from error
+        except BrokenPipeError:  # whoever reads has had enough; click ends without a word
+            raise
+        except OSError as error:
+            name = error.filename or "The result"
+            raise click.ClickException(f"{name} cannot be read or written: {error.strerror}.") from error
 
 
 @click.group(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,4 +68,13 @@ def main() -> None:
         sys.exit(130)
     except click.ClickException as error:
         error.show()
+        _forget_what_cannot_be_written()
         sys.exit(error.exit_code)
+
+
+def _forget_what_cannot_be_written() -> None:
+    """Python would try again to write what is left for a full disk when it ends, and complain in its own words."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -15,7 +15,10 @@ from scim_server.cli.files import written_whole
 from scim_server.cli.shared import as_json, call_for, database, of_organization, show
 
 if TYPE_CHECKING:
-    from scim_server.operations.transfer import Result
+    from scim_server.call import Call
+    from scim_server.cli.import_files import Source
+    from scim_server.operations.transfer import Result, Row
+    from scim_server.store.database import Database
     from scim_server.store.transaction import Transaction
 
 _BATCH = 100
@@ -23,21 +26,24 @@ _BATCH = 100
 
 @click.command("import")
 @of_organization
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option(
-    "--format", "format_", type=click.Choice(["csv", "ndjson"]), help="[default: by the name of the file]"
+    "--format",
+    "format_",
+    type=click.Choice(["csv", "ndjson"]),
+    help="[default: csv where FILE is named so, or else ndjson]",
 )
 @click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where refused rows go, a JSON line each. [default: FILE.refused.ndjson]",
+    help="Where refused rows go, a JSON line each. [default: FILE.refused.ndjson, or import.refused.ndjson]",
 )
 @click.option("--resume", is_flag=True, help="Go on where an interrupted import of FILE stopped.")
 @as_json
 def import_command(
     organization_name: str, file: Path, format_: str | None, report: Path | None, resume: bool, json_: bool
 ) -> None:
-    """Import people and groups from FILE into ORGANIZATION.
+    """Import people and groups from FILE (- for standard input) into ORGANIZATION.
 
     CSV has a header: userName, externalId, displayName, givenName, familyName, email,
     active, title, department, groups (names, separated by ;) for a file of people, or
@@ -45,74 +51,62 @@ def import_command(
     group on each line. Who is there already stays as they are, so a file can be imported
     again. Seats are given as if the identity provider had pushed them.
     """
+    from scim_server.cli.import_files import Progress, Report, Source
     from scim_server.cli.rows import rows_of
-    from scim_server.operations import transfer
 
-    kind = format_ or ("csv" if file.suffix.lower() == ".csv" else "ndjson")
-    progress = Path(f"{file}.progress")
-    done = int(progress.read_text()) if resume and progress.exists() else 0
-    counts = {"created": 0, "known": 0, "refused": 0}
-    target = report or Path(f"{file}.refused.ndjson")
-    with database() as opened, _Report(target, append=done > 0) as refused:
+    source = Source(file)
+    if resume and not source.is_file:
+        raise click.UsageError("--resume is for files: what came through a pipe cannot be read again.")
+    target = report or source.beside(".refused.ndjson")
+    with database() as opened:
         call = call_for(opened, organization_name, "import")
         with (
-            file.open("r", encoding="utf-8-sig", errors="surrogateescape", newline="") as source,
-            click.progressbar(
-                length=max(_line_count(file) - done, 0),
-                label=f"Importing {file.name}",
-                file=sys.stderr,
-                hidden=not sys.stderr.isatty(),
-            ) as bar,
+            source.opened() as text,
+            Progress(source, resumes=resume) as progress,
+            Report(target, goes_on=progress.done > 0) as refused,
+            _bar(source.name, progress.lines_left) as bar,
         ):
-            rows = islice(rows_of(source, kind), done, None)
-            while batch := list(islice(rows, _BATCH)):
-                results = [row for row in batch if isinstance(row, transfer.Result)]
-                readable = [row for row in batch if isinstance(row, transfer.Row)]
-                results += opened.run(transfer.import_rows, call, readable)
-                for result in results:
+            rows = islice(rows_of(text, format_ or source.kind), progress.done, None)
+            counts = dict.fromkeys(("created", "known", "refused"), 0)
+            while batch := _next_batch(source, rows):
+                for result in _import(opened, call, batch):
                     counts[result.outcome] += 1
-                    refused.write(result)
-                done += len(batch)
-                progress.write_text(str(done))
+                    if result.outcome == "refused":
+                        refused.write(result)
+                progress.add(len(batch))
                 bar.update(len(batch))
-    progress.unlink(missing_ok=True)
-    text = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     show(
         {**counts, "report": str(target) if counts["refused"] else None},
         json_,
-        text + (f"; see {target}." if counts["refused"] else "."),
+        said + (f"; see {target}." if counts["refused"] else "."),
     )
 
 
-def _line_count(file: Path) -> int:
-    with file.open("rb") as source:
-        return sum(1 for _ in source)
+def _bar(name: str, lines: int | None) -> Any:
+    """Return a progress bar, on a terminal only; where nobody knows how much there is, it counts."""
+    return click.progressbar(
+        None if lines is not None else count(),
+        length=lines,
+        show_pos=lines is None,
+        label=f"Importing {name}",
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+    )
 
 
-class _Report:
-    """Refused rows, a JSON line each; the file is made when there is something to say."""
+def _next_batch(source: Source, rows: Iterator[Row | Result]) -> list[Row | Result]:
+    with source.usable():
+        return list(islice(rows, _BATCH))
 
-    def __init__(self, path: Path, *, append: bool) -> None:
-        self._path = path
-        self._file: IO[str] | None = None
-        self._append = append
 
-    def __enter__(self) -> _Report:
-        if not self._append:
-            self._path.unlink(missing_ok=True)
-        return self
+def _import(opened: Database, call: Call, batch: list[Row | Result]) -> list[Result]:
+    """Import what can be read of some rows; return what became of each, in their order."""
+    from scim_server.operations.transfer import Result, Row, import_rows
 
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def write(self, result: Result) -> None:
-        if result.outcome != "refused":
-            return
-        if self._file is None:
-            self._file = self._path.open("a", encoding="utf-8")
-        self._file.write(json.dumps({"line": result.line, "reason": result.reason}) + "\n")
-        self._file.flush()
+    refused = [row for row in batch if isinstance(row, Result)]
+    done = opened.run(import_rows, call, [row for row in batch if isinstance(row, Row)])
+    return sorted(refused + done, key=attrgetter("line"))
 
 
 @click.command("export")
@@ -124,18 +118,18 @@ def export_command(organization_name: str, output: Path | None) -> None:
 
     with written_whole(output) as target, database() as opened:
         call = call_for(opened, organization_name, "export")
-        count = opened.read(_Once(lambda tx: _write(target, transfer.export(tx, call))))
-    click.echo(f"Exported {count} lines.", err=True)
+        lines = opened.read(_Once(lambda tx: _write(target, transfer.export(tx, call))))
+    click.echo(f"Exported {lines} lines.", err=True)
 
 
 def _write(target: IO[bytes], lines: Iterable[Any]) -> int:
     import orjson
 
-    count = 0
+    written = 0
     for line in lines:
         target.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-        count += 1
-    return count
+        written += 1
+    return written
 
 
 class _Once:

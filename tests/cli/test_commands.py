@@ -293,6 +293,115 @@ def test_everything_is_exported_and_no_secret(run, acme, tmp_path):
 
 
 @pytest.fixture
+def pipe(run, database):
+    """Run a command with something in its standard input, and return how it ended."""
+    url = database.engine.url.render_as_string(hide_password=False)
+
+    def run_command(*arguments: object, of: str = "") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", "from scim_server.cli import main; main()", *map(str, arguments)]
+        environ = {**os.environ, "SCIM_DATABASE_URL": url}
+        return subprocess.run(
+            command, input=of, env=environ, cwd=Path.cwd(), capture_output=True, text=True, check=False
+        )
+
+    return run_command
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+def test_people_are_imported_from_a_pipe(pipe, run, acme, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    people = "userName\nada\nben\n,\n"
+
+    done = pipe("import", "acme", name, "--format", "csv", "--json", of=people)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {
+        "created": 2, "known": 0, "refused": 1, "report": "import.refused.ndjson",
+    }  # fmt: skip
+    assert [path.name for path in tmp_path.glob("*.ndjson")] == ["import.refused.ndjson"]
+    assert not Path(f"{name}.progress").exists()
+
+
+def test_what_came_through_a_pipe_is_not_resumed(pipe, acme):
+    done = pipe("import", "acme", "-", "--resume", of='{"userName": "ada"}')
+
+    assert done.returncode == 2
+    assert "--resume is for files" in done.stderr
+
+
+@pytest.fixture
+def people(tmp_path):
+    path = tmp_path / "people.csv"
+    path.write_text("userName\nada\n,\n")
+    return path
+
+
+@pytest.mark.parametrize("said", ["", "x", "-1", "4", "9" * 30, "\xff"])
+def test_damaged_progress_is_refused_in_words(run, acme, people, said):
+    Path(f"{people}.progress").write_bytes(said.encode("latin-1"))
+
+    assert "Import without --resume" in run("import", "acme", people, "--resume", fails=True)
+    assert run("import", "acme", people, "--json")["created"] == 1
+
+
+def test_nothing_is_imported_where_the_report_or_the_progress_cannot_be_written(run, acme, people):
+    assert "nowhere/x: No such file or directory. Name a file that can be written with --report." in run(
+        "import", "acme", people, "--report", "/nowhere/x", fails=True
+    )
+    Path(f"{people}.progress").mkdir()
+    assert "people.csv.progress: Is a directory. Have the file in a directory that can be written" in run(
+        "import", "acme", people, fails=True
+    )
+    assert run("member", "list", "acme", "--json") == []
+
+
+def test_a_report_is_left_where_it_says_something_only(run, acme, people):
+    report = Path(f"{people}.refused.ndjson")
+    assert "1 refused" in run("import", "acme", people)
+    assert report.exists()
+    people.write_text("userName\nada\n")
+    assert "0 refused" in run("import", "acme", people)
+    assert not report.exists()
+    run("import", "acme", people, "--report", "/dev/null")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_file_that_cannot_be_read_is_one_line(run, acme):
+    """Reading it fails, while it can be opened."""
+    said = run("import", "acme", "/proc/self/mem", fails=True)
+
+    assert "Error: /proc/self/mem: Input/output error." in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["export", "acme"], "Error: Standard output: No space left on device. Write to a file with --output.\n"),
+        (["export", "acme", "--output", "/nowhere/x"], "Error: /nowhere/x: No such file or directory. Choose another"),
+        (["export", "acme", "--output", "/dev/full"], "Error: /dev/full: No space left on device. Choose another"),
+        (["member", "list", "acme", "--json"], "Error: The result cannot be read or written: No space left"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_written_is_one_line(run, acme, database, arguments, says):
+    url = database.engine.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-c", "from scim_server.cli import main; main()", *arguments]
+
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command,
+            env={**os.environ, "SCIM_DATABASE_URL": url},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(says)
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.fixture
 def lose_the_connection(monkeypatch):
     """Have the first export lose its connection after two lines."""
     exported, losses = transfer.export, [OperationalError("", {}, Exception(), connection_invalidated=True)]
