@@ -19,15 +19,17 @@ from tests.live import COMMAND, LiveServer
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[LiveServer, subprocess.Popen[bytes]]]:
+@pytest.fixture(params=["127.0.0.1"])
+def served(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[tuple[LiveServer, subprocess.Popen[bytes]]]:
     """A server of this test alone, and its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "SCIM_DATABASE_URL": f"sqlite:///{tmp_path}/scim.sqlite3"}
     server = LiveServer(f"http://127.0.0.1:{port}", environment)
-    arguments = [COMMAND, "serve", "--port", str(port), "--workers", "2"]
+    arguments = [COMMAND, "serve", "--host", request.param, "--port", str(port), "--workers", "2"]
     log = (tmp_path / "log").open("w")
     with log, subprocess.Popen(arguments, env=environment, stdout=log, stderr=log) as process:
         try:
@@ -89,3 +91,10 @@ def test_a_request_that_has_begun_is_finished_before_the_server_ends(served):
 
     assert answer.startswith(b"HTTP/1.1 201")
     assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("served", ["localhost"], indirect=True)
+def test_a_server_listens_where_a_name_leads(served):
+    server, _ = served
+
+    assert httpx.get(f"{server.url}/healthz", trust_env=False).status_code == 200

@@ -33,12 +33,12 @@ _MODULE = "scim_server.background"
 def serve(host: str, port: int, workers: int) -> None:
     """Serve SCIM, the login hook and the Admin API until told to stop."""
     _collect_no_garbage()
-    _refuse_unless_free(host, port)
+    address = _free_address(host, port)
     config = Config.from_environment()
     with database_of(config) as database:
         upgrade_or_refuse(database)
         threads = _threads_for(database)
-    _serve(host, port, workers, threads)
+    _serve(address, port, workers, threads)
 
 
 @click.command()
@@ -51,16 +51,16 @@ def demo(host: str, port: int) -> None:
     from scim_server.cli import demo_organization
 
     _collect_no_garbage()
-    _refuse_unless_free(host, port)
+    address = _free_address(host, port)
     config = Config.from_environment()
     with database_of(config) as opened:
         upgrade_or_refuse(opened)
         file = opened.engine.url.database if opened.is_sqlite else None
         tokens = demo_organization.prepare(opened, Path(file or ".").parent / "demo-tokens.json")
         threads = _threads_for(opened)
-    demo_organization.introduce(f"http://{host}:{port}", tokens)
+    demo_organization.introduce(f"http://{f'[{host}]' if ':' in host else host}:{port}", tokens)
     sys.stdout.flush()
-    _serve(host, port, 2, threads)
+    _serve(address, port, 2, threads)
 
 
 def _threads_for(database: Database) -> int:
@@ -77,21 +77,34 @@ def _collect_no_garbage() -> None:
     gc.disable()
 
 
-def _refuse_unless_free(host: str, port: int) -> None:
-    """Raise ClickException where nobody can listen, or where somebody already does.
+def _free_address(host: str, port: int) -> str:
+    """Return the address of a host. Raises ClickException where nobody can listen there, or somebody already does.
 
     The workers share their port, and so would a second server without a word: each would
     answer some of the requests.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    family, address = _resolved(host, port)
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            probe.bind((address, port))
         except OSError as error:
             raise click.ClickException(
                 f"{host}:{port} cannot be listened on: {error.strerror}. Choose another with --host, --port."
             ) from error
+    return address
+
+
+def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, str]:
+    """Return the address that a name leads to, IPv4 before IPv6. The web server takes no names."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise click.ClickException(
+            f"{host or 'An empty name'} is no address of this machine, and no name of one. Choose another with --host."
+        ) from error
+    family, _, _, _, where = min(found, key=lambda one: one[0] != socket.AF_INET)
+    return family, str(where[0])
 
 
 def _serve(host: str, port: int, workers: int, threads: int) -> None:

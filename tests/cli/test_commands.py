@@ -505,7 +505,7 @@ def test_what_goes_wrong_is_one_line(capsys, monkeypatch, tmp_path):
 @pytest.mark.parametrize("command", [["organization", "list"], ["db", "upgrade"], ["serve", "--port", "1"]])
 def test_why_a_database_cannot_be_used_is_said_in_the_words_of_its_driver(monkeypatch, command, url, says):
     monkeypatch.setenv("SCIM_DATABASE_URL", url)
-    monkeypatch.setattr("scim_server.cli.server._refuse_unless_free", lambda *_: None)
+    monkeypatch.setattr("scim_server.cli.server._free_address", lambda *_: "127.0.0.1")
 
     result = CliRunner().invoke(cli, command)
 
@@ -528,6 +528,14 @@ def test_no_second_server_listens_where_one_does(command):
 
     assert result.exit_code == 1
     assert f"127.0.0.1:{port} cannot be listened on: Address already in use" in result.output
+
+
+@pytest.mark.parametrize("host", ["nobody.invalid", "", "x" * 70, "[::1]"])
+def test_a_host_that_is_none_is_refused_in_words(host):
+    result = CliRunner().invoke(cli, ["serve", "--host", host])
+
+    assert result.exit_code == 1
+    assert "is no address of this machine, and no name of one." in result.stderr
 
 
 def test_every_command_has_help():
