@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from marshmallow import Schema, ValidationError, validate
 from marshmallow import fields as marshmallow_fields
 
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
 PREFIX = "SCIM_"
+_SQLITE = ("sqlite", "sqlite+pysqlite")
+_POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg")
 
 
 class ConfigError(Exception):
@@ -86,27 +91,30 @@ class Config:
 
 
 def _is_database(url: str) -> None:
-    backend = _backend_of(url)
-    if backend not in ("sqlite", "postgresql", "postgres"):
-        raise ValidationError(f"{backend} is not supported; use sqlite or postgresql.")
+    """Refuse what the store has no driver for: each is another library, which speaks of errors in its own way."""
+    name = _parsed(url).drivername
+    if name not in (*_SQLITE, *_POSTGRESQL):
+        raise ValidationError(
+            f"{name} is not supported; use sqlite or postgresql, without a +driver behind it."
+        )
 
 
 def _is_postgresql(url: str) -> None:
     _is_database(url)
-    if _backend_of(url) == "sqlite":
+    if _parsed(url).drivername in _SQLITE:
         raise ValidationError("must be a replica on PostgreSQL; SQLite has none.")
 
 
-def _backend_of(url: str) -> str:
+def _parsed(url: str) -> URL:
     # SQLAlchemy is half of what the command loads, and not needed to show its help.
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
     try:
-        return make_url(url).get_backend_name()
-    except ArgumentError as error:
+        return make_url(url)
+    except (ArgumentError, ValueError) as error:  # the latter for a port that is no number
         raise ValidationError(
-            "must be a URL such as sqlite:///file or postgresql://user@host/name."
+            "must be a URL such as sqlite:///file or postgresql://user@host:5432/name."
         ) from error
 
 

@@ -67,6 +67,12 @@ def test_an_empty_variable_is_as_good_as_none():
     [
         ("SCIM_DATABASE_URL", "scim.sqlite3"),
         ("SCIM_DATABASE_URL", "mysql://db.example.com/scim"),
+        ("SCIM_DATABASE_URL", "postgresql+psycopg2://db.example.com/scim"),
+        ("SCIM_DATABASE_URL", "postgresql+asyncpg://db.example.com/scim"),
+        ("SCIM_DATABASE_URL", "sqlite+aiosqlite:///scim.sqlite3"),
+        ("SCIM_DATABASE_URL", "nonsense+driver://db.example.com/scim"),
+        ("SCIM_DATABASE_URL", "postgresql://db.example.com:port/scim"),
+        ("SCIM_READ_DATABASE_URL", "postgresql+psycopg2://db.example.com/scim"),
         ("SCIM_READ_DATABASE_URL", "sqlite:///copy.sqlite3"),
         ("SCIM_BASE_URL", "scim.example.com"),
         ("SCIM_BASE_URL", "ftp://scim.example.com"),
@@ -91,9 +97,25 @@ def test_a_bad_value_is_one_line_that_names_the_variable(variable, value):
     assert "\n" not in str(refused.value)
 
 
-def test_the_password_of_a_database_is_in_no_error():
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///scim.sqlite3",
+        "sqlite+pysqlite:////srv/scim.sqlite3",
+        "postgres://db.example.com/scim",
+        "postgresql+psycopg://db.example.com/scim",
+    ],
+)
+def test_the_drivers_that_are_there_may_be_named(url):
+    assert Config.from_environment({"SCIM_DATABASE_URL": url}).database_url == url
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://scim:secret@db.example.com/scim", "postgresql://scim:secret@db.example.com:port/scim"]
+)
+def test_the_password_of_a_database_is_in_no_error(url):
     with pytest.raises(ConfigError) as refused:
-        Config.from_environment({"SCIM_DATABASE_URL": "mysql://scim:secret@db.example.com/scim"})
+        Config.from_environment({"SCIM_DATABASE_URL": url})
 
     assert "secret" not in str(refused.value)
 

@@ -43,6 +43,11 @@ def database_of(config: Config) -> Iterator[Database]:
         durability=config.durability,
         pgbouncer=config.pgbouncer,
     )
+    if opened.is_sqlite and opened.engine.url.database in (None, "", ":memory:"):
+        raise click.ClickException(
+            "SCIM_DATABASE_URL must name a file, as in sqlite:///file: what is in memory each process has for itself, "
+            "and this command would leave nothing behind."
+        )
     try:
         yield opened
     except (Unavailable, ProgrammingError) as error:  # the latter: a wrong option, a right that is missing

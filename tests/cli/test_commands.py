@@ -516,6 +516,18 @@ def test_why_a_database_cannot_be_used_is_said_in_the_words_of_its_driver(monkey
     assert "secret" not in result.output
 
 
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+@pytest.mark.parametrize("command", [["organization", "list"], ["serve"]])
+def test_no_command_works_in_a_memory_that_ends_with_it(monkeypatch, command, url):
+    monkeypatch.setenv("SCIM_DATABASE_URL", url)
+    monkeypatch.setattr("scim_server.cli.server._free_address", lambda *_: "127.0.0.1")
+
+    result = CliRunner().invoke(cli, command)
+
+    assert result.exit_code == 1
+    assert "must name a file, as in sqlite:///file" in result.stderr
+
+
 @pytest.mark.parametrize("command", ["serve", "demo"])
 def test_no_second_server_listens_where_one_does(command):
     with socket.socket() as other:
