@@ -31,7 +31,9 @@ def group_id(opened: Database, call: Call, name: str) -> str:
     found = opened.read(groups.find_named, call.organization_id, [name])
     if len(found) > 1:
         raise click.ClickException(f"Several groups are called {name}; name one by its id.")
-    return found[0] if found else name
+    if not found:
+        raise click.ClickException(f"There is no group {name}.")
+    return found[0]
 
 
 def member_line(shown: dict[str, Any]) -> str:
@@ -60,7 +62,7 @@ def member() -> None:
 @of_organization
 @click.option("--tier")
 @click.option("--status", type=click.Choice(["invited", "active", "suspended", "waiting", "held_waiting"]))
-@click.option("--group", "group", help="Id of a group.")
+@click.option("--group", "group", metavar="GROUP", help="A group, by id, externalId or name.")
 @click.option("--search", "q", help="A part of userName or displayName.")
 @as_json
 def list_members(
@@ -76,7 +78,8 @@ def list_members(
 
     with database() as opened:
         call = call_for(opened, organization_name, "member list")
-        wanted = {"tier": tier, "source": None, "status": status, "q": q, "group_id": group}
+        in_group = group_id(opened, call, group) if group is not None else None
+        wanted = {"tier": tier, "source": None, "status": status, "q": q, "group_id": in_group}
         found = all_pages(opened, members.search, call, **wanted)
     show(found, json_, "\n".join(member_line(one) for one in found))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from scim_server.cli.members import member_id
 from scim_server.cli.shared import (
     all_pages,
     as_json,
@@ -181,7 +182,7 @@ def token() -> None:
 @click.option(
     "--role", type=click.Choice(["user", "admin", "owner", "primary_owner"]), help="For the kind admin."
 )
-@click.option("--member", help="The id of the person whom the token stands for.")
+@click.option("--member", help="Whom the token stands for, by userName or id.")
 @click.option("--name", help="What the token is for.")
 @click.option("--expires-in", callback=duration, metavar="TIME", help="As in 90d or 12h. [default: never]")
 @click.option(
@@ -213,7 +214,7 @@ def create_token(
             call,
             kind=kind,
             role=role,
-            member_id=member,
+            member_id=member_id(opened, call, member) if member is not None else None,
             name=name,
             expires_at=now + expires_in if expires_in else None,
             profile=profile,

@@ -122,6 +122,42 @@ def test_tokens_are_made_listed_rotated_and_revoked(run, acme):
     assert "no token" in run("token", "revoke", "acme", made["id"], fails=True)
 
 
+def test_a_token_stands_for_a_member_by_user_name_or_id(run, acme):
+    ada = run("member", "invite", "acme", "ada", "--json")
+    for name in ("ada", ada["id"]):
+        made = run("token", "create", "acme", "--kind", "admin", "--member", name, "--json")
+        assert made["member_id"] == ada["id"]
+
+
+def test_members_of_a_group_are_listed_by_its_name(run, acme, tmp_path):
+    people = tmp_path / "people.csv"
+    people.write_text("userName,groups\nada,Staff\nben,\n")
+    run("import", "acme", people)
+
+    [ada] = run("member", "list", "acme", "--group", "staff", "--json")
+
+    assert ada["user_name"] == "ada"
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("member list acme --group nobody", "There is no group nobody."),
+        ("mapping set acme nobody premium", "There is no group nobody."),
+        ("mapping delete acme nobody", "There is no group nobody."),
+        ("member show acme nobody", "There is no user nobody."),
+        ("member role acme nobody admin", "There is no user nobody."),
+        ("member remove acme nobody", "There is no user nobody."),
+        ("seat set acme nobody premium", "There is no user nobody."),
+        ("seat clear acme nobody", "There is no user nobody."),
+        ("seat swap acme nobody nobody", "There is no user nobody."),
+        ("token create acme --kind admin --member nobody", "There is no user nobody."),
+    ],
+)
+def test_a_name_of_nobody_is_an_error(run, acme, command, says):
+    assert f"Error: {says}\n" in run(*command.split(), fails=True)
+
+
 def test_what_is_due_is_done(run, acme, database):
     assert run("run-due") == "Nothing is due.\n"
     run("member", "invite", "acme", "ada")
