@@ -103,7 +103,14 @@ def all_pages(
 
 def show(document: Any, json_: bool, text: str) -> None:
     """Print a result, for a script or for a person."""
-    click.echo(json.dumps(document, default=str) if json_ else text)
+    click.echo(json.dumps(document, default=as_text) if json_ else text)
+
+
+def as_text(value: object) -> str:
+    """Return what JSON has no form for as the Admin API writes it: an instant is RFC 3339 text in UTC."""
+    from scim_server.scim.values import format_date_time
+
+    return format_date_time(value) if isinstance(value, datetime) else str(value)
 
 
 def upgrade_or_refuse(database: Database) -> None:

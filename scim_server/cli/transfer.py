@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from scim_server.cli.files import written_whole
-from scim_server.cli.shared import as_json, call_for, database, of_organization, show
+from scim_server.cli.shared import as_json, as_text, call_for, database, of_organization, show
 
 if TYPE_CHECKING:
     from scim_server.call import Call
@@ -126,8 +126,9 @@ def _write(target: IO[bytes], lines: Iterable[Any]) -> int:
     import orjson
 
     written = 0
+    option = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME
     for line in lines:
-        target.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        target.write(orjson.dumps(line, as_text, option))
         written += 1
     return written
 

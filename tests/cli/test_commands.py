@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -156,6 +157,18 @@ def test_members_of_a_group_are_listed_by_its_name(run, acme, tmp_path):
 )
 def test_a_name_of_nobody_is_an_error(run, acme, command, says):
     assert f"Error: {says}\n" in run(*command.split(), fails=True)
+
+
+def test_times_are_written_as_the_admin_api_writes_them(run, acme):
+    made = run("token", "create", "acme", "--kind", "scim", "--expires-in", "90d", "--json")
+    run("member", "invite", "acme", "ada")
+    run("seat", "set", "acme", "ada", "standard")
+
+    text = json.dumps(made) + run("export", "acme")
+
+    times = re.findall(r'"(2\d\d\d-\d\d-\d\d[T ][^"]+)"', text)
+    assert len(times) > 5
+    assert [at for at in times if not re.fullmatch(r"[\d-]{10}T[\d:]{8}(\.\d{3})?Z", at)] == []
 
 
 def test_what_is_due_is_done(run, acme, database):
