@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from scim_server.call import Call
-from scim_server.errors import InvalidSyntax, NotUnique, ScimSeatsError
+from scim_server.errors import InvalidSyntax, NotFound, NotUnique, ScimSeatsError
 from scim_server.operations import (
     access,
     audit,
@@ -74,11 +74,19 @@ def import_rows(tx: Transaction, call: Call, rows: Sequence[Row]) -> list[Result
 
 
 def _import(tx: Transaction, call: Call, row: Row) -> Result:
+    """Import a row, twice where a name is taken: a push or another import may have made it since it was looked for."""
     try:
-        with tx.savepoint():
-            return Result(row.line, _create(tx, call, row))
+        try:
+            return _attempt(tx, call, row)
+        except NotUnique:
+            return _attempt(tx, call, row)
     except ScimSeatsError as error:
         return Result(row.line, "refused", error.detail)
+
+
+def _attempt(tx: Transaction, call: Call, row: Row) -> Result:
+    with tx.savepoint():
+        return Result(row.line, _create(tx, call, row))
 
 
 def _create(tx: Transaction, call: Call, row: Row) -> str:
@@ -126,7 +134,7 @@ def _named_users(tx: Transaction, call: Call, names: Sequence[str]) -> list[str]
     for name in names:
         record = user_store.find_by_name(tx, call.organization_id, name)
         if record is None:
-            raise NotUnique(f"There is no user {name}; import the people before their groups.")
+            raise NotFound(f"There is no user {name}; import the people before their groups.")
         found.append(record.id)
     return found
 

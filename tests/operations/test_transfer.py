@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 
 from scim_server.errors import InvalidSyntax
-from scim_server.operations.transfer import row_of_csv
+from scim_server.operations import access, transfer
+from scim_server.operations.transfer import Row, import_rows, row_of_csv
 
 
 @pytest.mark.parametrize(
@@ -25,3 +29,39 @@ def test_nobody_is_made_active_by_a_misunderstanding(cell):
 def test_nobody_becomes_a_group_for_want_of_a_user_name():
     with pytest.raises(InvalidSyntax, match="no userName"):
         row_of_csv(2, "user", {"userName": " ", "displayName": "Ada Lovelace"})
+
+
+@pytest.fixture
+def call(world, clock):
+    """A call of the command on behalf of an organization."""
+    return access.system_call(world().organization_id, actor="command", at=clock(), request_id="test")
+
+
+PERSON = Row(2, "user", {"userName": "ada"}, groups=("Staff",))
+GROUP = Row(2, "group", {"displayName": "Staff"})
+
+
+@pytest.mark.parametrize("row", [PERSON, GROUP], ids=["user", "group"])
+def test_a_row_that_somebody_else_made_meanwhile_is_known(database, call, monkeypatch, row):
+    database.run(import_rows, call, [row])
+    known, not_yet = transfer._known, [None]
+    monkeypatch.setattr(transfer, "_known", lambda *given: not_yet.pop() if not_yet else known(*given))
+
+    [result] = database.run(import_rows, call, [row])
+
+    assert (result.outcome, result.reason) == ("known", None)
+
+
+def test_two_imports_at_once_refuse_nothing(database, call):
+    rows = [Row(line, "user", {"userName": f"u{line}"}, groups=("Staff", f"G{line}")) for line in range(20)]
+    start = Barrier(2)
+
+    def import_all(rows):
+        start.wait()
+        return [result for row in rows for result in database.run(import_rows, call, [row])]
+
+    with ThreadPoolExecutor(2) as pool:
+        done = [*pool.map(import_all, [rows, rows])]
+
+    outcomes = [result.outcome for results in done for result in results]
+    assert (outcomes.count("created"), outcomes.count("known")) == (20, 20)
