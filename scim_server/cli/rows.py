@@ -11,14 +11,14 @@ from typing import IO
 import click
 
 from scim_server.errors import InvalidSyntax, ScimSeatsError
-from scim_server.operations.transfer import COLUMNS, Result, Row, column_of, row_of_csv, row_of_json
+from scim_server.operations.transfer import COLUMNS, JsonRows, Result, Row, column_of, row_of_csv
 from scim_server.scim import json_text
 
 _LONGEST_CELL = 16 * 1024 * 1024
 
 
 def rows_of(source: IO[str], kind: str) -> Iterator[Row | Result]:
-    """Yield what each row says of a user or a group, or why it is refused.
+    """Yield what each row says of a user or a group, or that it is left out or refused, and why.
 
     Raises ClickException where the whole file makes no sense.
     """
@@ -45,11 +45,12 @@ def _csv_rows(source: IO[str]) -> Iterator[Row | Result]:
 
 
 def _json_rows(source: IO[str]) -> Iterator[Row | Result]:
+    rows = JsonRows()
     for line, text in enumerate(source, 1):
         if not text.strip():
             continue
         try:
-            yield row_of_json(line, json_text.load_object(text.encode("utf-8", "surrogateescape")))
+            yield rows.read(line, json_text.load_object(text.encode("utf-8", "surrogateescape")))
         except ScimSeatsError as error:
             yield Result(line, "refused", error.detail)
 

@@ -48,7 +48,7 @@ def import_command(
     CSV has a header: userName, externalId, displayName, givenName, familyName, email,
     active, title, department, groups (names, separated by ;) for a file of people, or
     displayName, externalId, members (userNames, separated by ;) for one of groups. NDJSON has a SCIM user or
-    group on each line. Who is there already stays as they are, so a file can be imported
+    group on each line, or is an export. Who is there already stays as they are, so a file can be imported
     again. Seats are given as if the identity provider had pushed them.
     """
     from scim_server.cli.import_files import Progress, Report, Source
@@ -67,7 +67,7 @@ def import_command(
             _bar(source.name, progress.lines_left) as bar,
         ):
             rows = islice(rows_of(text, format_ or source.kind), progress.done, None)
-            counts = dict.fromkeys(("created", "known", "refused"), 0)
+            counts = dict.fromkeys(("created", "known", "left_out", "refused"), 0)
             while batch := _next_batch(source, rows):
                 for result in _import(opened, call, batch):
                     counts[result.outcome] += 1
@@ -75,7 +75,7 @@ def import_command(
                         refused.write(result)
                 progress.add(len(batch))
                 bar.update(len(batch))
-    said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    said = ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in counts.items())
     show(
         {**counts, "report": str(target) if counts["refused"] else None},
         json_,
@@ -104,9 +104,9 @@ def _import(opened: Database, call: Call, batch: list[Row | Result]) -> list[Res
     """Import what can be read of some rows; return what became of each, in their order."""
     from scim_server.operations.transfer import Result, Row, import_rows
 
-    refused = [row for row in batch if isinstance(row, Result)]
+    decided = [row for row in batch if isinstance(row, Result)]
     done = opened.run(import_rows, call, [row for row in batch if isinstance(row, Row)])
-    return sorted(refused + done, key=attrgetter("line"))
+    return sorted(decided + done, key=attrgetter("line"))
 
 
 @click.command("export")

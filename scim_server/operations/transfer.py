@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import orjson
@@ -61,7 +61,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a row: created, known (it was there already) or refused, and why."""
+    """What became of a row: created, known (it was there already), left_out, or refused, and why."""
 
     line: int
     outcome: str
@@ -170,8 +170,34 @@ def _group_row(line: int, given: Mapping[str, str]) -> Row:
     return Row(line, "group", {"schemas": [GROUP_URN], **kept}, members=_list(given.get("members")))
 
 
-def row_of_json(line: int, document: Any) -> Row:
-    """Read a SCIM user or group. Raises InvalidSyntax where it is neither."""
+class JsonRows:
+    """Reads SCIM users and groups, and the lines of an export that are about them.
+
+    An export names the members of a group by ids of where it was made: they are the people whose lines came before.
+    """
+
+    def __init__(self) -> None:
+        self._user_names: dict[str, str] = {}
+
+    def read(self, line: int, document: Json) -> Row | Result:
+        """Read a line; what an export has beside people and groups is left out. Raises InvalidSyntax."""
+        if document.keys() != {"kind", "data"}:
+            return _resource_row(line, document)
+        kind, data = document["kind"], document["data"]
+        if kind not in ("member", "group"):
+            return Result(line, "left_out")
+        try:
+            row = _resource_row(line, data["scim"])
+            if kind == "member":
+                self._user_names[data["id"]] = row.document["userName"]
+                return row
+            names = [self._user_names[one] for one in data["members"] if one in self._user_names]
+            return replace(row, members=tuple(names))
+        except (KeyError, TypeError) as error:
+            raise InvalidSyntax("This is not as an export has it.") from error
+
+
+def _resource_row(line: int, document: Any) -> Row:
     if isinstance(document, dict) and "userName" in document:
         return Row(line, "user", document)
     if isinstance(document, dict) and "displayName" in document:

@@ -310,7 +310,7 @@ def test_a_file_is_of_people_or_of_groups(run, acme, tmp_path):
     result = CliRunner().invoke(cli, ["import", "acme", str(mixed)])
 
     assert "Columns that are left out: 'members'." in result.stderr
-    assert result.stdout.startswith("1 created, 0 known, 1 refused")
+    assert result.stdout.startswith("1 created, 0 known, 0 left out, 1 refused")
 
 
 def test_an_interrupted_import_goes_on_where_it_stopped(run, acme, tmp_path):
@@ -365,7 +365,7 @@ def test_people_are_imported_from_a_pipe(pipe, run, acme, tmp_path, monkeypatch,
 
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == {
-        "created": 2, "known": 0, "refused": 1, "report": "import.refused.ndjson",
+        "created": 2, "known": 0, "left_out": 0, "refused": 1, "report": "import.refused.ndjson",
     }  # fmt: skip
     assert [path.name for path in tmp_path.glob("*.ndjson")] == ["import.refused.ndjson"]
     assert not Path(f"{name}.progress").exists()
@@ -488,6 +488,35 @@ def test_a_file_is_replaced_by_a_whole_export_only(run, tmp_path):
     run("export", "acme", "--output", target)
     assert target.read_text() == run("export", "acme")
     assert [path.name for path in tmp_path.glob("acme*")] == [target.name]
+
+
+def test_people_and_groups_of_an_export_are_imported(run, acme, tmp_path):
+    people, exported = tmp_path / "people.csv", tmp_path / "acme.ndjson"
+    people.write_text(PEOPLE)
+    run("import", "acme", people)
+    run("export", "acme", "--output", exported)
+    run("organization", "create", "copy")
+
+    done = run("import", "copy", exported, "--json")
+
+    assert (done["created"], done["known"], done["refused"]) == (4, 0, 0)
+    assert done["left_out"] == len(exported.read_text().splitlines()) - 4
+    assert people_of(run, "copy") == people_of(run, "acme")
+    assert [name for name, *_ in people_of(run, "copy")] == ["ada@example.com", "ben@example.com"]
+
+
+def people_of(run, organization):
+    """Return what an export says of people and their groups, without what is of the organization alone."""
+    lines = [json.loads(line) for line in run("export", organization).splitlines()]
+    return [
+        (
+            data["user_name"],
+            data["status"],
+            data["scim"],
+            sorted(one["display_name"] for one in data["groups"]),
+        )
+        for data in (line["data"] for line in lines if line["kind"] == "member")
+    ]
 
 
 def test_an_export_may_be_written_to_what_is_no_file(run, acme):

@@ -9,7 +9,7 @@ import pytest
 
 from scim_server.errors import InvalidSyntax
 from scim_server.operations import access, transfer
-from scim_server.operations.transfer import Row, import_rows, row_of_csv
+from scim_server.operations.transfer import JsonRows, Row, import_rows, row_of_csv
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,29 @@ def test_two_imports_at_once_refuse_nothing(database, call):
 
     outcomes = [result.outcome for results in done for result in results]
     assert (outcomes.count("created"), outcomes.count("known")) == (20, 20)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        [],
+        {},
+        {"scim": {"userName": "ada"}},
+        {"id": [], "scim": {"userName": "ada"}},
+        {"id": "1", "scim": 7},
+    ],
+)
+@pytest.mark.parametrize("kind", ["member", "group"])
+def test_a_line_that_only_resembles_an_export_is_refused(kind, data):
+    with pytest.raises(InvalidSyntax):
+        JsonRows().read(1, {"kind": kind, "data": data})
+
+
+def test_members_of_an_exported_group_are_the_people_of_the_lines_before():
+    rows = JsonRows()
+    rows.read(1, {"kind": "member", "data": {"id": "1", "scim": {"userName": "ada"}}})
+
+    group = rows.read(2, {"kind": "group", "data": {"scim": {"displayName": "Staff"}, "members": ["1", "2"]}})
+
+    assert group == Row(2, "group", {"displayName": "Staff"}, members=("ada",))
