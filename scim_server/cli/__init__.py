@@ -30,6 +30,8 @@ class _OneLine(click.Group):
             raise click.ClickException(str(error)) from error
         except ScimSeatsError as error:
             raise click.ClickException(error.detail) from error
+        except UnicodeEncodeError as error:
+            raise click.ClickException("The command has bytes that are no UTF-8.") from error
         except BrokenPipeError:  # whoever reads has had enough; click ends without a word
             raise
         except OSError as error:
@@ -74,6 +76,8 @@ def main() -> None:
 
 def _forget_what_cannot_be_written() -> None:
     """Python would try again to write what is left for a full disk when it ends, and complain in its own words."""
+    if sys.stdout is None:
+        return
     try:
         sys.stdout.flush()
     except OSError:

@@ -27,6 +27,8 @@ def usable(name: object, remedy: str) -> Iterator[None]:
 def written_whole(output: Path | None) -> Iterator[IO[bytes]]:
     """Open a file, or standard output for None. A file has its name once everything is in it."""
     if output is None:
+        if sys.stdout is None:
+            raise click.ClickException("Standard output is closed. Write to a file with --output.")
         with usable("Standard output", "Write to a file with --output."):
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import click
 
@@ -45,17 +47,17 @@ class Source:
     @contextmanager
     def opened(self) -> Iterator[IO[str]]:
         """Open it as text. Bytes that are no UTF-8 come as halves of surrogate pairs, for the row to be refused."""
-        is_standard = self.path == _STANDARD_INPUT
         with self.usable():
-            text = open(  # noqa: SIM115
-                0 if is_standard else self.path,
-                encoding="utf-8-sig",
-                errors="surrogateescape",
-                newline="",
-                closefd=not is_standard,
-            )
-        with text:
+            data = _standard_input() if self.path == _STANDARD_INPUT else self.path.open("rb")
+        with data, TextIOWrapper(data, "utf-8-sig", errors="surrogateescape", newline="") as text:
             yield text
+
+
+def _standard_input() -> BinaryIO:
+    # Its number is not asked for: where it is closed, that is by now the number of some other file.
+    if sys.stdin is None:
+        raise click.ClickException("Standard input is closed.")
+    return sys.stdin.buffer
 
 
 class Report:

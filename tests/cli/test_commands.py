@@ -371,6 +371,35 @@ def test_people_are_imported_from_a_pipe(pipe, run, acme, tmp_path, monkeypatch,
     assert not Path(f"{name}.progress").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("import acme - <&-", "Error: Standard input is closed.\n"),
+        ("export acme >&-", "Error: Standard output is closed. Write to a file with --output.\n"),
+    ],
+)
+def test_a_stream_that_is_closed_is_one_line(database, acme, arguments, says):
+    url = database.engine.url.render_as_string(hide_password=False)
+    command = f"{sys.executable} -c 'from scim_server.cli import main; main()' {arguments}"
+
+    done = subprocess.run(
+        ["sh", "-c", command],
+        env={**os.environ, "SCIM_DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (1, says)
+
+
+@pytest.mark.parametrize(
+    "command", [["organization", "show", "\udcff"], ["member", "show", "acme", "a\udcff"]]
+)
+def test_a_name_that_is_no_text_is_one_line(run, acme, command):
+    assert "Error: The command has bytes that are no UTF-8.\n" in run(*command, fails=True)
+
+
 def test_what_came_through_a_pipe_is_not_resumed(pipe, acme):
     done = pipe("import", "acme", "-", "--resume", of='{"userName": "ada"}')
 
