@@ -3,6 +3,7 @@ PYTHON ?= python3
 PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
+IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
@@ -13,8 +14,12 @@ help: ## Show this list
 
 install: compiled ## Make .venv with everything that serving needs
 
+# An environment of an older Python, or one that was only half made, would stay as it is: it is made anew.
 $(VENV)/.installed: pyproject.toml
-	@test -x $(BIN)/python || { echo "Making $(VENV) …"; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -c "import pip; $(IS_NEW_ENOUGH)" 2>/dev/null || { \
+		$(PYTHON) -c "$(IS_NEW_ENOUGH)" 2>/dev/null || { echo "$(PYTHON) is no Python 3.11 or newer; name one: make PYTHON=python3.13 …" >&2; exit 1; }; \
+		echo "Making $(VENV) …"; \
+		$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }; }
 	@echo "Installing scim-seats …"
 	@$(PIP) -e .
 	@touch $@

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from scim_server.config import Config
+from scim_server.config import Config, unknown_settings
 from scim_server.observability import Metrics, make_log
 from scim_server.operations.presumption import Acquaintances
 from scim_server.scim.values import whole_milliseconds
@@ -49,6 +49,8 @@ def create_app(settings: Mapping[str, Any] | None = None, *, clock: Clock | None
     if database.is_sqlite:
         schema.upgrade(database)
     log = make_log(config.log_level)
+    for line in unknown_settings(os.environ) if settings is None else ():
+        log.warning(line)
     services = Services(
         config=config,
         database=database,

@@ -90,6 +90,26 @@ class Config:
         return cls(**values)
 
 
+def unknown_settings(environ: Mapping[str, str]) -> list[str]:
+    """Say of each variable that is called as a setting and is none, which one was probably meant.
+
+    It is no error: another program may have taken the same beginning for its own. Values are not shown.
+    """
+    known = [PREFIX + field.name.upper() for field in fields(Config)]
+    return [
+        f"{name} is no setting of scim-server{_meant(name, known)}."
+        for name in sorted(environ)
+        if name.upper().startswith(PREFIX) and name not in known
+    ]
+
+
+def _meant(name: str, known: list[str]) -> str:
+    from difflib import get_close_matches
+
+    similar = get_close_matches(name.upper(), known, 1, 0.75)
+    return f"; {similar[0]} is" if similar else ""
+
+
 def _is_database(url: str) -> None:
     """Refuse what the store has no driver for: each is another library, which speaks of errors in its own way."""
     name = _parsed(url).drivername

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scim_server.config import PREFIX, Config, ConfigError
+from scim_server.config import PREFIX, Config, ConfigError, unknown_settings
 
 ROOT = Path(__file__).parents[1]
 NAMES = [field.name for field in dataclasses.fields(Config)]
@@ -139,6 +139,22 @@ def test_a_mapping_may_set_what_the_environment_sets_back_to_the_default(monkeyp
 def test_a_mapping_with_an_unknown_name_is_refused():
     with pytest.raises(ConfigError, match="colour is no setting"):
         Config.from_mapping({"colour": "red"})
+
+
+def test_a_variable_that_is_called_as_a_setting_and_is_none_is_named_without_its_value():
+    given = {
+        "SCIM_DATABASE_URL": "sqlite:///scim.sqlite3",
+        "SCIM_DATABSE_URL": "postgresql://scim:secret@db.example.com/scim",
+        "scim_pool_size": "3",
+        "SCIM_GATEWAY": "yes",
+        "PATH": "/bin",
+    }
+
+    assert unknown_settings(given) == [
+        "SCIM_DATABSE_URL is no setting of scim-server; SCIM_DATABASE_URL is.",
+        "SCIM_GATEWAY is no setting of scim-server.",
+        "scim_pool_size is no setting of scim-server; SCIM_POOL_SIZE is.",
+    ]
 
 
 def test_the_settings_do_not_change_once_they_are_read():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import socket
 import sys
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scim_server.cli.shared import as_json, database, database_of, show, upgrade_or_refuse
-from scim_server.config import Config
+from scim_server.config import Config, unknown_settings
 
 if TYPE_CHECKING:
     from scim_server.store.database import Database
@@ -34,7 +35,7 @@ def serve(host: str, port: int, workers: int) -> None:
     """Serve SCIM, the login hook and the Admin API until told to stop."""
     _collect_no_garbage()
     address = _free_address(host, port)
-    config = Config.from_environment()
+    config = _config()
     with database_of(config) as database:
         upgrade_or_refuse(database)
         threads = _threads_for(database)
@@ -52,7 +53,7 @@ def demo(host: str, port: int) -> None:
 
     _collect_no_garbage()
     address = _free_address(host, port)
-    config = Config.from_environment()
+    config = _config()
     with database_of(config) as opened:
         upgrade_or_refuse(opened)
         file = opened.engine.url.database if opened.is_sqlite else None
@@ -61,6 +62,13 @@ def demo(host: str, port: int) -> None:
     demo_organization.introduce(f"http://{f'[{host}]' if ':' in host else host}:{port}", tokens)
     sys.stdout.flush()
     _serve(address, port, 2, threads)
+
+
+def _config() -> Config:
+    """Read the settings, and say where one is misspelled: it would be as if it had not been set."""
+    for line in unknown_settings(os.environ):
+        click.echo(line, err=True)
+    return Config.from_environment()
 
 
 def _threads_for(database: Database) -> int:

@@ -657,6 +657,19 @@ def test_a_host_that_is_none_is_refused_in_words(host):
     assert "is no address of this machine, and no name of one." in result.stderr
 
 
+@pytest.mark.parametrize("command", ["serve", "demo"])
+def test_a_server_says_which_setting_it_does_not_know(monkeypatch, command):
+    monkeypatch.setenv("SCIM_DATABASE_URL", "sqlite://")  # where it ends
+    monkeypatch.setenv("SCIM_POOL_SISE", "3")
+    monkeypatch.setattr("scim_server.cli.server._free_address", lambda *_: "127.0.0.1")
+
+    result = CliRunner().invoke(cli, [command])
+
+    assert result.stderr.startswith(
+        "SCIM_POOL_SISE is no setting of scim-server; SCIM_POOL_SIZE is.\nError: "
+    )
+
+
 def test_every_command_has_help():
     def walk(command, path):
         result = CliRunner().invoke(cli, [*path, "--help"])

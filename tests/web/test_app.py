@@ -148,6 +148,17 @@ def test_why_the_database_is_away_is_in_the_log_and_not_in_the_answer(capsys):
     assert "secret" not in json.dumps(line)
 
 
+def test_a_setting_that_is_unknown_is_a_line_of_the_log(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("SCIM_DATABASE_URL", f"sqlite:///{tmp_path}/scim.sqlite3")
+    monkeypatch.setenv("SCIM_POOL_SISE", "3")
+
+    create_app().extensions["scim_seats"].database.close()
+
+    [line] = lines_of(capsys)
+    assert line["event"] == "SCIM_POOL_SISE is no setting of scim-server; SCIM_POOL_SIZE is."
+    assert line["level"] == "warning"
+
+
 def test_a_request_is_one_line_without_secrets_or_people(make_app, make_token, capsys):
     scim = Caller(make_app(log_level="info"), make_token("scim"), "/scim/v2")
 
