@@ -25,8 +25,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class Metrics:
     """Counters of one application, in the text format of Prometheus.
 
-    With several worker processes and ``PROMETHEUS_MULTIPROC_DIR`` set, the answer is about
-    all of them; without it, about the one that happens to answer.
+    With ``PROMETHEUS_MULTIPROC_DIR`` set, as ``serve`` does, the answer is about all worker
+    processes; without it, about the one that happens to answer.
     """
 
     def __init__(self) -> None:

@@ -98,3 +98,34 @@ def test_a_server_listens_where_a_name_leads(served):
     server, _ = served
 
     assert httpx.get(f"{server.url}/healthz", trust_env=False).status_code == 200
+
+
+def test_whichever_worker_is_asked_counts_for_all(served):
+    server, process = served
+    answered = 30
+    for _ in range(answered):
+        httpx.get(f"{server.url}/scim/v2/Users", trust_env=False)  # each over a connection of its own
+    os.kill(workers(process)[-1], signal.SIGKILL)
+    time.sleep(0.2)
+
+    counted = [requests_counted(server) for _ in range(8)]
+
+    assert counted == [answered] * 8
+
+
+def requests_counted(server: LiveServer) -> int:
+    text = httpx.get(f"{server.url}/metrics", trust_env=False).text
+    series = 'scim_requests_total{method="GET",route="/scim/v2/Users",status="401"}'
+    return sum(int(float(line.split()[-1])) for line in text.splitlines() if line.startswith(series))
+
+
+def test_what_the_workers_count_in_is_gone_with_the_server(served):
+    _, process = served
+    mapped = "".join(Path(f"/proc/{worker}/maps").read_text() for worker in workers(process))
+    [directory] = {line.split()[-1].rsplit("/", 1)[0] for line in mapped.splitlines() if "-metrics-" in line}
+    assert Path(directory).is_dir()
+
+    process.terminate()
+    process.wait(timeout=30)
+
+    assert not Path(directory).exists()

@@ -7,8 +7,11 @@ import multiprocessing
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import import_module
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 # starts may not hear it, and would be waited for without end.
 _SECONDS_TO_STOP = 20
 _MODULE = "scim_server.background"
+# Read by the library of the metrics when it is loaded.
+_METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @click.command()
@@ -132,8 +137,20 @@ def _serve(host: str, port: int, workers: int, threads: int) -> None:
         websockets=False,
         log_access=False,
     )
-    _load_the_application()
-    server.serve()
+    with _common_metrics():
+        _load_the_application()
+        server.serve()
+
+
+@contextmanager
+def _common_metrics() -> Iterator[None]:
+    """Let the workers count in files of one directory: whichever of them is asked for metrics answers for all."""
+    if _METRICS_DIRECTORY in os.environ:
+        yield
+        return
+    with TemporaryDirectory(prefix="scim-seats-metrics-") as directory:
+        os.environ[_METRICS_DIRECTORY] = directory
+        yield
 
 
 def _load_the_application() -> None:
