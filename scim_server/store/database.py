@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -344,15 +345,31 @@ def _configure_sqlite(engine: Engine, *, synchronous: str) -> None:
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions begin below, as this program says
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
+        _keep_a_log(connection)
         for pragma in (
-            "journal_mode=WAL",
             f"synchronous={synchronous}",
-            f"busy_timeout={_BUSY_MILLISECONDS}",
             "foreign_keys=ON",
             "cache_size=-4000",  # the system has the file in its memory; more here is only there twice
             f"wal_autocheckpoint={_MOST_PAGES_OF_LOG}",
         ):
             connection.execute(f"PRAGMA {pragma}")
+
+
+def _keep_a_log(connection: sqlite3.Connection) -> None:
+    """Write through a log (WAL), which is a matter of the file: whoever opens a new one first switches it over.
+
+    SQLite does not wait where others who opened it at the same moment keep it from that, but refuses at once.
+    """
+    given_up = time.monotonic() + _BUSY_MILLISECONDS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > given_up:
+                raise
+            time.sleep(random.uniform(0, 0.02))
 
 
 def _is_worth_another_try(error: Exception) -> bool:

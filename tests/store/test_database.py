@@ -231,6 +231,21 @@ def test_a_writer_does_not_wait_long_for_other_programs(sqlite):
     assert sqlite.read(names) == ["acme"]
 
 
+def test_who_opens_a_new_file_waits_for_whoever_writes_the_first_of_it(tmp_path: Path):
+    path = tmp_path / "new.sqlite3"
+    database = Database(f"sqlite:///{path}")
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as first:
+        first.execute("BEGIN IMMEDIATE")  # in the mode that a file begins in, which refuses a switch at once
+        soon = threading.Timer(0.2, first.execute, ["COMMIT"])
+        soon.start()
+
+        mode = database.read(lambda tx: tx.execute(text("PRAGMA journal_mode")).scalar_one())
+        soon.join()
+
+    assert mode == "wal"
+    database.close()
+
+
 def test_a_turn_that_cannot_be_taken_is_nobodys(sqlite, monkeypatch):
 
     def refuse(*_: object) -> None:
