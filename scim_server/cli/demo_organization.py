@@ -17,24 +17,22 @@ from scim_server.store.database import Database
 
 NAME = "demo"
 _REQUEST = "scim-server demo"
+_ROLES = {"scim": None, "jit": None, "admin": "owner"}
+"""The kinds of token that there are of the demo, and what role each has."""
 
 
 def prepare(database: Database, tokens_file: Path) -> dict[str, str]:
     """Make the demo organization where there is none, and return its tokens.
 
     Tokens are stored as hashes only, so the demo's own are kept beside the database for
-    the next start; where that file is gone, there are new ones.
+    the next start; where that file is gone or damaged, there are new ones.
     """
     now = datetime.now(UTC)
     found = database.read(organizations.find, NAME) or _make(database, now)
-    if tokens_file.exists():
-        kept: dict[str, Any] = json.loads(tokens_file.read_text())
-        if kept.get("organization") == found["id"]:
-            return dict(kept["tokens"])
-    tokens = {
-        kind: _token(database, found["id"], kind, role, now)
-        for kind, role in (("scim", None), ("jit", None), ("admin", "owner"))
-    }
+    kept = _kept(tokens_file)
+    if kept.get("organization") == found["id"]:
+        return dict(kept["tokens"])
+    tokens = {kind: _token(database, found["id"], kind, role, now) for kind, role in _ROLES.items()}
     _keep(tokens_file, {"organization": found["id"], "tokens": tokens})
     return tokens
 
@@ -79,6 +77,16 @@ def _token(database: Database, organization_id: str, kind: str, role: str | None
         client_settings={},
     )
     return str(made["token"])
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    """Return what ``_keep`` wrote, empty where that cannot be read."""
+    try:
+        content = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    tokens = content.get("tokens") if isinstance(content, dict) else None
+    return content if isinstance(tokens, dict) and tokens.keys() == _ROLES.keys() else {}
 
 
 def _keep(path: Path, content: dict[str, Any]) -> None:
