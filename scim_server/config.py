@@ -112,7 +112,12 @@ def _meant(name: str, known: list[str]) -> str:
 
 def _is_database(url: str) -> None:
     """Refuse what the store has no driver for: each is another library, which speaks of errors in its own way."""
-    name = _parsed(url).drivername
+    parsed = _parsed(url)
+    name = parsed.drivername
+    if name in _SQLITE and (parsed.host or parsed.username or "?" in url):
+        raise ValidationError(
+            "must be sqlite:///file or, from the root, sqlite:////folder/file, and nothing behind it."
+        )
     if name not in (*_SQLITE, *_POSTGRESQL):
         raise ValidationError(
             f"{name} is not supported; use sqlite or postgresql, without a +driver behind it."
