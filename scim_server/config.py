@@ -97,7 +97,7 @@ def unknown_settings(environ: Mapping[str, str]) -> list[str]:
     """
     known = [PREFIX + field.name.upper() for field in fields(Config)]
     return [
-        f"{name} is no setting of scim-server{_meant(name, known)}."
+        f"{name.encode(errors='replace').decode()} is no setting of scim-server{_meant(name, known)}."
         for name in sorted(environ)
         if name.upper().startswith(PREFIX) and name not in known
     ]
@@ -114,7 +114,7 @@ def _is_database(url: str) -> None:
     """Refuse what the store has no driver for: each is another library, which speaks of errors in its own way."""
     parsed = _parsed(url)
     name = parsed.drivername
-    if name in _SQLITE and (parsed.host or parsed.username or "?" in url):
+    if name in _SQLITE and (parsed.host or parsed.username or "?" in url or "\0" in (parsed.database or "")):
         raise ValidationError(
             "must be sqlite:///file or, from the root, sqlite:////folder/file, and nothing behind it."
         )

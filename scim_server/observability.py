@@ -10,16 +10,51 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import orjson
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess, values
+from prometheus_client.mmap_dict import MmapedDict
 from structlog.typing import FilteringBoundLogger
+
+from scim_server.errors import Unavailable
 
 METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_FIRST_BLOCKS = 65_536  # bytes of a file of counters; it doubles when it is full
+
+
+class _OnDisk(MmapedDict):
+    """Counters in a mapped file of which every block is there.
+
+    The library's files have holes. On a disk that is full whoever counts into one is ended by a signal
+    (SIGBUS) that nobody can catch; here it is an OSError.
+    """
+
+    def __init__(self, filename: str, read_mode: bool = False) -> None:
+        path = Path(filename)
+        if not read_mode and not path.exists():
+            new = path.with_suffix(".new")  # which nobody reads
+            with new.open("wb") as file:
+                _reserve(file.fileno(), _FIRST_BLOCKS)
+            new.rename(path)
+        super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]
+
+    def _init_value(self, key: str) -> None:
+        if self._used + 2 * len(key) + 64 > self._capacity:
+            _reserve(self._f.fileno(), 2 * self._capacity)
+        super()._init_value(key)  # type: ignore[no-untyped-call]
+
+
+def _reserve(file: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):  # macOS has none
+        os.posix_fallocate(file, 0, size)
+
+
+values.MmapedDict = _OnDisk  # type: ignore[attr-defined]
 
 
 class Metrics:
@@ -52,7 +87,10 @@ class Metrics:
     def observe(
         self, method: str, route: str, status: int, seconds: float, notes: Iterable[str], token: str | None
     ) -> None:
-        """Count one request. ``route`` is the template of the URL, which bounds the number of series."""
+        """Count one request. ``route`` is the template of the URL, which bounds the number of series.
+
+        Raises OSError where the workers' common files cannot be written.
+        """
         requests, times = self._series(method if method in _METHODS else "OTHER", route, status)
         requests.inc()
         times.observe(seconds)
@@ -68,11 +106,14 @@ class Metrics:
         return found
 
     def text(self) -> bytes:
-        """Return the metrics as Prometheus reads them."""
-        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        """Return the metrics as Prometheus reads them. Raises Unavailable where the common files are gone."""
+        directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        if not directory:
             return generate_latest(self._registry)
+        if not Path(directory).is_dir():
+            raise Unavailable("The directory of the workers' common metrics is gone: start the server anew.")
         shared = CollectorRegistry()
-        multiprocess.MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+        multiprocess.MultiProcessCollector(shared, directory)  # type: ignore[no-untyped-call]
         return generate_latest(shared)
 
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -121,11 +122,53 @@ def requests_counted(server: LiveServer) -> int:
 
 def test_what_the_workers_count_in_is_gone_with_the_server(served):
     _, process = served
-    mapped = "".join(Path(f"/proc/{worker}/maps").read_text() for worker in workers(process))
-    [directory] = {line.split()[-1].rsplit("/", 1)[0] for line in mapped.splitlines() if "-metrics-" in line}
-    assert Path(directory).is_dir()
+    directory = counted_in(process)
+    assert directory.is_dir()
 
     process.terminate()
     process.wait(timeout=30)
 
-    assert not Path(directory).exists()
+    assert not directory.exists()
+
+
+def test_what_the_workers_count_in_has_no_holes_that_a_full_disk_could_not_fill(served):
+    """Whoever wrote into one would be ended by a signal."""
+    _, process = served
+
+    sizes = [(file.stat().st_blocks * 512, file.stat().st_size) for file in counted_in(process).iterdir()]
+
+    assert sizes
+    assert all(there >= size > 0 for there, size in sizes)
+
+
+def counted_in(process: subprocess.Popen[bytes]) -> Path:
+    """Return the directory in which the workers of a server keep what they count."""
+    mapped = "".join(Path(f"/proc/{worker}/maps").read_text() for worker in workers(process))
+    [directory] = {line.split()[-1].rsplit("/", 1)[0] for line in mapped.splitlines() if "-metrics-" in line}
+    return Path(directory)
+
+
+def test_of_servers_that_start_at_once_one_gets_the_port(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "SCIM_DATABASE_URL": f"sqlite:///{tmp_path}/scim.sqlite3"}
+    log = tmp_path / "log"
+    with log.open("w") as output, ExitStack() as stack:
+        started = [
+            stack.enter_context(
+                subprocess.Popen([COMMAND, "serve", "--port", str(port)], env=environment, stderr=output)
+            )
+            for _ in range(3)
+        ]
+        try:
+            deadline = time.monotonic() + 30
+            while len(serving := [one for one in started if one.poll() is None]) > 1:
+                assert time.monotonic() < deadline, "several servers have one port"
+                time.sleep(0.1)
+            LiveServer(f"http://127.0.0.1:{port}", environment).await_readiness(serving[0])
+        finally:
+            for one in started:
+                one.terminate()
+
+    assert log.read_text().count("cannot be listened on: Address already in use") == 2

@@ -6,7 +6,6 @@ to the first answer is part of what is promised.
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
@@ -70,15 +69,4 @@ def main() -> None:
         sys.exit(130)
     except click.ClickException as error:
         error.show()
-        _forget_what_cannot_be_written()
         sys.exit(error.exit_code)
-
-
-def _forget_what_cannot_be_written() -> None:
-    """Python would try again to write what is left for a full disk when it ends, and complain in its own words."""
-    if sys.stdout is None:
-        return
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from stat import S_IMODE
+from tempfile import mkstemp
 from typing import IO
 
 import click
@@ -36,7 +39,7 @@ def written_whole(output: Path | None) -> Iterator[IO[bytes]]:
     is_device = output.exists() and not output.is_file()
     with usable(output, "Choose another with --output."):
         opened: AbstractContextManager[IO[bytes]] = (
-            output.open("wb") if is_device else _renamed_when_whole(output.resolve())
+            output.open("wb") if is_device else _renamed_when_whole(Path(os.path.realpath(output)))
         )
         with opened as stream:
             yield stream
@@ -44,12 +47,32 @@ def written_whole(output: Path | None) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _renamed_when_whole(path: Path) -> Iterator[IO[bytes]]:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    """Write what only the user may read, or whoever may read the file that it takes the place of."""
+    descriptor, name = mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
+    part = Path(name)
     try:
-        with part.open("wb") as stream:
+        with _ended_by_sigterm(), os.fdopen(descriptor, "wb") as stream:
+            if path.exists():
+                _take_over(path.stat(), descriptor)
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
+            os.fsync(descriptor)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _take_over(old: os.stat_result, new: int) -> None:
+    with suppress(PermissionError):  # only root gives files away
+        os.fchown(new, old.st_uid, old.st_gid)
+    os.fchmod(new, S_IMODE(old.st_mode))
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the command as Ctrl-C does, so that nothing half written is left."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,11 @@ class Source:
         """Return the path of what is kept beside the file, in the working directory where there is none."""
         return Path(f"{self.path}{suffix}" if self.is_file else f"import{suffix}")
 
+    def is_kept_in(self, path: Path) -> bool:
+        """Tell whether that is the file itself, or where is written how far it is imported."""
+        mine = (self.path, self.beside(".progress"))
+        return self.is_file and os.path.realpath(path) in map(os.path.realpath, mine)
+
     def usable(self) -> Any:
         """Say in a line where the file cannot be read."""
         return usable(self.name, "It must be a file, or a pipe, that you may read.")
@@ -61,10 +67,14 @@ def _standard_input() -> BinaryIO:
 
 
 class Report:
-    """Refused rows, a JSON line each. It is opened before anything is imported, and kept where it says anything."""
+    """Refused rows, a JSON line each. It is opened before anything is imported, and kept where it says anything.
 
-    def __init__(self, path: Path, *, goes_on: bool) -> None:
+    A file that somebody ``named`` and that was there is kept in any case.
+    """
+
+    def __init__(self, path: Path, *, named: bool, goes_on: bool) -> None:
         self._path = path
+        self._stays = named and path.exists()
         with self._usable():
             self._file = path.open("a" if goes_on else "w", encoding="utf-8")
 
@@ -74,7 +84,7 @@ class Report:
     def __exit__(self, *_: object) -> None:
         with self._usable():
             self._file.close()
-            if self._path.is_file() and not self._path.stat().st_size:
+            if not self._stays and self._path.is_file() and not self._path.stat().st_size:
                 self._path.unlink()
 
     def write(self, result: Result) -> None:

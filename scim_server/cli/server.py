@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import import_module
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING
 
 import click
 
+from scim_server.cli.files import usable
 from scim_server.cli.shared import as_json, database, database_of, show, upgrade_or_refuse
 from scim_server.config import Config, unknown_settings
 
@@ -28,6 +29,7 @@ _SECONDS_TO_STOP = 20
 _MODULE = "scim_server.background"
 # Read by the library of the metrics when it is loaded.
 _METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+_SHARED_MEMORY = "/dev/shm"
 
 
 @click.command()
@@ -39,12 +41,11 @@ _METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 def serve(host: str, port: int, workers: int) -> None:
     """Serve SCIM, the login hook and the Admin API until told to stop."""
     _collect_no_garbage()
-    address = _free_address(host, port)
-    config = _config()
-    with database_of(config) as database:
-        upgrade_or_refuse(database)
-        threads = _threads_for(database)
-    _serve(address, port, workers, threads)
+    with _reserved(host, port) as address:
+        with database_of(_config()) as database:
+            upgrade_or_refuse(database)
+            threads = _threads_for(database)
+        _serve(address, port, workers, threads)
 
 
 @click.command()
@@ -57,16 +58,15 @@ def demo(host: str, port: int) -> None:
     from scim_server.cli import demo_organization
 
     _collect_no_garbage()
-    address = _free_address(host, port)
-    config = _config()
-    with database_of(config) as opened:
-        upgrade_or_refuse(opened)
-        file = opened.engine.url.database if opened.is_sqlite else None
-        tokens = demo_organization.prepare(opened, Path(file or ".").parent / "demo-tokens.json")
-        threads = _threads_for(opened)
-    demo_organization.introduce(f"http://{f'[{host}]' if ':' in host else host}:{port}", tokens)
-    sys.stdout.flush()
-    _serve(address, port, 2, threads)
+    with _reserved(host, port) as address:
+        with database_of(_config()) as opened:
+            upgrade_or_refuse(opened)
+            file = opened.engine.url.database if opened.is_sqlite else None
+            tokens = demo_organization.prepare(opened, Path(file or ".").parent / "demo-tokens.json")
+            threads = _threads_for(opened)
+        demo_organization.introduce(f"http://{f'[{host}]' if ':' in host else host}:{port}", tokens)
+        sys.stdout.flush()
+        _serve(address, port, 2, threads)
 
 
 def _config() -> Config:
@@ -90,22 +90,30 @@ def _collect_no_garbage() -> None:
     gc.disable()
 
 
-def _free_address(host: str, port: int) -> str:
-    """Return the address of a host. Raises ClickException where nobody can listen there, or somebody already does.
+@contextmanager
+def _reserved(host: str, port: int) -> Iterator[str]:
+    """Give out the address of a host, and keep every other server from the port.
 
     The workers share their port, and so would a second server without a word: each would
-    answer some of the requests.
+    answer some of the requests. Raises ClickException where nobody can listen there, or somebody already does.
     """
     family, address = _resolved(host, port)
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(family, socket.SOCK_STREAM) as place:
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((address, port))
+            place.bind((address, port))  # which no other server can any more
         except OSError as error:
             raise click.ClickException(
                 f"{host}:{port} cannot be listened on: {error.strerror}. Choose another with --host, --port."
             ) from error
-    return address
+        if sys.platform == "linux":
+            place.setsockopt(
+                socket.SOL_SOCKET, socket.SO_REUSEADDR, 0
+            )  # or another might, until somebody listens
+            place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # for the workers of this one
+        else:
+            place.close()  # others may not let the workers have it
+        yield address
 
 
 def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, str]:
@@ -144,12 +152,17 @@ def _serve(host: str, port: int, workers: int, threads: int) -> None:
 
 @contextmanager
 def _common_metrics() -> Iterator[None]:
-    """Let the workers count in files of one directory: whichever of them is asked for metrics answers for all."""
-    if _METRICS_DIRECTORY in os.environ:
-        yield
-        return
-    with TemporaryDirectory(prefix="scim-seats-metrics-") as directory:
-        os.environ[_METRICS_DIRECTORY] = directory
+    """Let the workers count in files of one directory: whichever of them is asked for metrics answers for all.
+
+    It is one of this server alone, within the one that is named or else in the memory, which no disk fills and nobody
+    tidies up.
+    """
+    named = os.environ.get(_METRICS_DIRECTORY)
+    within = named or (_SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None)
+    with usable(within or gettempdir(), f"Name a directory that can be written with {_METRICS_DIRECTORY}."):
+        directory = TemporaryDirectory(prefix="scim-seats-metrics-", dir=within)
+    with directory as path:
+        os.environ[_METRICS_DIRECTORY] = path
         yield
 
 

@@ -58,12 +58,14 @@ def import_command(
     if resume and not source.is_file:
         raise click.UsageError("--resume is for files: what came through a pipe cannot be read again.")
     target = report or source.beside(".refused.ndjson")
+    if source.is_kept_in(target):
+        raise click.UsageError(f"--report would write over {target}: name another file.")
     with database() as opened:
         call = call_for(opened, organization_name, "import")
         with (
             source.opened() as text,
             Progress(source, resumes=resume) as progress,
-            Report(target, goes_on=progress.done > 0) as refused,
+            Report(target, named=report is not None, goes_on=progress.done > 0) as refused,
             _bar(source.name, progress.lines_left) as bar,
         ):
             rows = islice(rows_of(text, format_ or source.kind), progress.done, None)

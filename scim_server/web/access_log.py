@@ -58,7 +58,10 @@ class AccessLog:
         """Write the line and count the request."""
         seconds = perf_counter() - environ[STARTED]
         method = environ["REQUEST_METHOD"]
-        self._metrics.observe(method, route, response.status_code, seconds, notes, more.get("token"))
+        try:
+            self._metrics.observe(method, route, response.status_code, seconds, notes, more.get("token"))
+        except OSError as error:  # by now the request is answered: it must not fail for a disk that is full
+            more["uncounted"] = str(error)
         self._log.info(
             "request",
             request_id=environ[REQUEST_ID],

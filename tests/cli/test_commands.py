@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -313,14 +315,29 @@ def test_a_file_is_of_people_or_of_groups(run, acme, tmp_path):
     assert result.stdout.startswith("1 created, 0 known, 0 left out, 1 refused")
 
 
-def test_an_interrupted_import_goes_on_where_it_stopped(run, acme, tmp_path):
-    people = tmp_path / "people.csv"
-    people.write_text("userName\n" + "".join(f"u{number}\n" for number in range(250)))
-    Path(f"{people}.progress").write_text("200")
+def test_an_interrupted_import_goes_on_where_it_stopped(run, acme, tmp_path, monkeypatch):
+    people, refused = tmp_path / "people.csv", tmp_path / "people.csv.refused.ndjson"
+    people.write_text(
+        "userName,externalId\n,x\n" + "".join(f"u{number},\n" for number in range(248)) + ",y\n"
+    )
+    batches, transfer_rows = [], transfer.import_rows
+
+    def import_two(*arguments, **named):
+        batches.append(None)
+        if len(batches) == 3:
+            assert Path(f"{people}.progress").read_text() == f"{200:012}\n"  # for whoever is killed now
+            raise KeyboardInterrupt
+        return transfer_rows(*arguments, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("scim_server.operations.transfer.import_rows", import_two)
+        run("import", "acme", people, fails=True)
 
     done = run("import", "acme", people, "--resume", "--json")
 
-    assert done["created"] == 50
+    assert (done["created"], done["refused"]) == (49, 1)
+    assert [json.loads(line)["line"] for line in refused.read_text().splitlines()] == [2, 251]
+    assert len(run("member", "list", "acme", "--json")) == 248
     assert not Path(f"{people}.progress").exists()
 
 
@@ -440,8 +457,32 @@ def test_a_report_is_left_where_it_says_something_only(run, acme, people):
     people.write_text("userName\nada\n")
     assert "0 refused" in run("import", "acme", people)
     assert not report.exists()
-    run("import", "acme", people, "--report", "/dev/null")
-    assert Path("/dev/null").is_char_device()
+
+
+def test_a_report_that_was_there_is_not_taken_away(run, acme, people, tmp_path):
+    people.write_text("userName\nada\n")
+    report = tmp_path / "report"
+    report.touch()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)):
+        run("import", "acme", people, "--report", report)
+        run("import", "acme", people, "--report", pipe)
+
+    assert report.read_text() == ""
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("report", ["people.csv", "./people.csv", "people.csv.progress", "link"])
+def test_a_report_does_not_take_the_place_of_what_is_imported(run, acme, people, monkeypatch, report):
+    monkeypatch.chdir(people.parent)
+    Path("link").symlink_to("people.csv")
+    before = people.read_text()
+
+    assert "name another file" in run("import", "acme", "people.csv", "--report", report, fails=True)
+
+    assert people.read_text() == before
+    assert run("member", "list", "acme", "--json") == []
 
 
 def test_a_file_that_cannot_be_read_is_one_line(run, acme):
@@ -548,10 +589,45 @@ def people_of(run, organization):
     ]
 
 
-def test_an_export_may_be_written_to_what_is_no_file(run, acme):
-    run("export", "acme", "--output", "/dev/null")
+def test_an_export_may_be_written_to_what_is_no_file(run, acme, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)) as reading:
+        run("export", "acme", "--output", pipe)
+        said = reading.read()
 
-    assert Path("/dev/null").is_char_device()
+    assert pipe.is_fifo()
+    assert said == run("export", "acme")
+
+
+def test_an_export_is_for_who_made_it_and_for_who_could_read_the_last_one(run, acme, tmp_path):
+    new, old, link = tmp_path / "new", tmp_path / "old", tmp_path / "link"
+    old.touch(0o640)
+    old.chmod(0o640)
+    link.symlink_to(old)
+
+    run("export", "acme", "--output", new)
+    run("export", "acme", "--output", link)
+
+    assert [path.stat().st_mode & 0o777 for path in (new, old)] == [0o600, 0o640]
+    assert link.is_symlink()
+    assert old.read_text() == new.read_text()
+
+
+@pytest.mark.usefixtures("acme")
+def test_an_export_that_is_told_to_stop_leaves_nothing(run, tmp_path, monkeypatch):
+    def export(*_):
+        yield {"kind": "organization"}
+        assert list(tmp_path.iterdir())
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield {"kind": "never"}
+
+    monkeypatch.setattr("scim_server.operations.transfer.export", export)
+
+    run("export", "acme", "--output", tmp_path / "acme.ndjson", fails=True)
+
+    assert list(tmp_path.glob("acme*")) == []
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 # -- what goes wrong
@@ -612,7 +688,7 @@ def test_what_goes_wrong_is_one_line(capsys, monkeypatch, tmp_path):
 @pytest.mark.parametrize("command", [["organization", "list"], ["db", "upgrade"], ["serve", "--port", "1"]])
 def test_why_a_database_cannot_be_used_is_said_in_the_words_of_its_driver(monkeypatch, command, url, says):
     monkeypatch.setenv("SCIM_DATABASE_URL", url)
-    monkeypatch.setattr("scim_server.cli.server._free_address", lambda *_: "127.0.0.1")
+    monkeypatch.setattr("scim_server.cli.server._reserved", lambda *_: nullcontext("127.0.0.1"))
 
     result = CliRunner().invoke(cli, command)
 
@@ -627,7 +703,7 @@ def test_why_a_database_cannot_be_used_is_said_in_the_words_of_its_driver(monkey
 @pytest.mark.parametrize("command", [["organization", "list"], ["serve"]])
 def test_no_command_works_in_a_memory_that_ends_with_it(monkeypatch, command, url):
     monkeypatch.setenv("SCIM_DATABASE_URL", url)
-    monkeypatch.setattr("scim_server.cli.server._free_address", lambda *_: "127.0.0.1")
+    monkeypatch.setattr("scim_server.cli.server._reserved", lambda *_: nullcontext("127.0.0.1"))
 
     result = CliRunner().invoke(cli, command)
 
@@ -661,7 +737,7 @@ def test_a_host_that_is_none_is_refused_in_words(host):
 def test_a_server_says_which_setting_it_does_not_know(monkeypatch, command):
     monkeypatch.setenv("SCIM_DATABASE_URL", "sqlite://")  # where it ends
     monkeypatch.setenv("SCIM_POOL_SISE", "3")
-    monkeypatch.setattr("scim_server.cli.server._free_address", lambda *_: "127.0.0.1")
+    monkeypatch.setattr("scim_server.cli.server._reserved", lambda *_: nullcontext("127.0.0.1"))
 
     result = CliRunner().invoke(cli, [command])
 

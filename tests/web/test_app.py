@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
 import subprocess
 import sys
 
+import prometheus_client.values
 import pytest
 
 from scim_server import create_app
@@ -188,6 +190,39 @@ def test_metrics_count_by_route_and_name_what_clients_do(scim, user, app):
     )
     assert token not in scim.token  # it is named by its id
     assert user["id"] not in text
+
+
+def test_what_is_done_is_answered_where_it_cannot_be_counted(scim, app, capsys, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("scim_server.observability.Metrics.observe", fail)
+
+    created = scim.post("/Users", {"userName": "ada@example.com"})
+
+    assert created.status_code == 201
+    assert lines_of(capsys)[-1]["uncounted"] == "[Errno 28] No space left on device"
+
+
+def test_metrics_whose_directory_is_gone_are_unavailable(app, monkeypatch, tmp_path):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "gone"))
+
+    answer = app.test_client().get("/metrics")
+
+    assert answer.status_code == 503
+    assert "start the server anew" in answer.get_json(force=True)["detail"]
+
+
+def test_files_of_counters_grow_without_holes(tmp_path):
+    file = tmp_path / "counter_1.db"
+    counters = prometheus_client.values.MmapedDict(str(file))
+
+    for number in range(2_000):
+        counters.write_value(f"{number} {'x' * 50}", 1.0, 0.0)
+
+    assert file.stat().st_blocks * 512 >= file.stat().st_size > 100_000
+    assert counters.read_value(f"0 {'x' * 50}") == (1.0, 0.0)
+    counters.close()
 
 
 def test_a_database_without_the_present_schema_is_not_ready(app, monkeypatch):
