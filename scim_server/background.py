@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import multiprocessing
 import os
 import random
 import threading
@@ -33,7 +34,10 @@ def create_served_app() -> Flask:
     if not any(name.startswith("MALLOC_") for name in os.environ):
         _give_memory_back()
     _forget_the_environment()
-    threading.Thread(target=_end_with, args=[os.getppid()], name="orphan", daemon=True).start()
+    server = multiprocessing.parent_process()  # known from before: by now somebody else may be the parent
+    threading.Thread(
+        target=_end_with, args=[server.pid if server else os.getppid()], name="orphan", daemon=True
+    ).start()
     app = create_app(asdict(config))
     look_for_cycles_less_often()
     services: Services = app.extensions["scim_seats"]
@@ -66,7 +70,7 @@ def look_for_cycles_less_often() -> None:
     gc.set_threshold(10_000)
 
 
-def _end_with(server: int) -> None:
+def _end_with(server: int | None) -> None:
     """End when the server that began this worker has ended without it: nobody else would ever stop it."""
     pause = threading.Event()
     while not pause.wait(1):

@@ -41,7 +41,7 @@ The claim and its rule can be asked for alone:
 'C4'
 """
 
-from seat_policy.allocation import NobodyWaits, Outcome, WaitingList, reconcile
+from seat_policy.allocation import NobodyWaits, Outcome, WaitingList, claim_class, reconcile
 from seat_policy.claim import Claim, claim_of, explain, mappings_rule, what_would_change
 from seat_policy.currency import format_minor, minor_unit_digits
 from seat_policy.model import (
@@ -135,6 +135,7 @@ __all__ = [
     "Wanted",
     "automatic_purchase",
     "can_use",
+    "claim_class",
     "claim_of",
     "explain",
     "format_minor",

@@ -327,7 +327,12 @@ def place(member: Member) -> Place:
     return _place(member, member.seat)
 
 
+def claim_class(source: Source) -> int:
+    """Return how early those whose claim comes from a source are served: the lower, the earlier (seat rule B5)."""
+    return _CLASS.get(source, 2)
+
+
 def _place(member: Member, seat: Seat) -> Place:
     since = seat.waiting_since
     assert since is not None
-    return not member.goes_first, _CLASS.get(seat.source, 2), since, member.created_at, member.id
+    return not member.goes_first, claim_class(seat.source), since, member.created_at, member.id

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -19,6 +19,8 @@ from typing import Any
 import httpx
 
 COMMAND = Path(sys.executable).parent / "scim-server"
+PATIENCE = 90
+"""Seconds after which something will not happen any more, on a machine that has much else to do."""
 _numbers = count(1)
 
 
@@ -52,13 +54,19 @@ class LiveServer:
             finally:
                 process.terminate()
 
+    def client(self, path: str = "", **headers: str) -> httpx.Client:
+        """Return a client that has patience, and spares the time to load certificates."""
+        return httpx.Client(
+            base_url=self.url + path, headers=headers, trust_env=False, verify=False, timeout=PATIENCE
+        )
+
     def await_readiness(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                if httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200:
-                    return
-            except httpx.TransportError:
+        deadline = time.monotonic() + PATIENCE
+        with self.client() as http:
+            while time.monotonic() < deadline and process.poll() is None:
+                with suppress(httpx.TransportError):
+                    if http.get("/readyz").status_code == 200:
+                        return
                 time.sleep(0.05)
         raise RuntimeError(f"the server did not become ready (exit code {process.poll()})")
 

@@ -66,7 +66,7 @@ def _server(url: URL) -> str:
 
 
 def _await(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < deadline:
         try:
             psycopg.connect(url).close()

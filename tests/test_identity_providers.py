@@ -36,8 +36,7 @@ def acme(live_server):
 @pytest.fixture
 def http(live_server, acme) -> Iterator[httpx.Client]:
     """A client that sends the token of the profile ``interop`` and nothing else of its own."""
-    headers = {"Authorization": f"Bearer {acme.scim}"}
-    with httpx.Client(base_url=f"{live_server.url}/scim/v2", headers=headers, trust_env=False) as client:
+    with live_server.client("/scim/v2", Authorization=f"Bearer {acme.scim}") as client:
         yield client
 
 

@@ -53,7 +53,11 @@ def test_an_environment_without_pip_is_made_anew(tmp_path):
     unable.chmod(0o700)
 
     done = subprocess.run(
-        ["make", "install", f"PYTHON={unable}"], cwd=tmp_path, capture_output=True, text=True, check=False
+        ["make", "--no-print-directory", "install", f"PYTHON={unable}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert done.returncode != 0

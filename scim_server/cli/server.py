@@ -92,27 +92,23 @@ def _collect_no_garbage() -> None:
 
 @contextmanager
 def _reserved(host: str, port: int) -> Iterator[str]:
-    """Give out the address of a host, and keep every other server from the port.
+    """Give out the address of a host, and keep every other server from the port: one that listens, or is about to.
 
     The workers share their port, and so would a second server without a word: each would
     answer some of the requests. Raises ClickException where nobody can listen there, or somebody already does.
     """
     family, address = _resolved(host, port)
-    with socket.socket(family, socket.SOCK_STREAM) as place:
-        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(socket.AF_UNIX) as claim:
         try:
-            place.bind((address, port))  # which no other server can any more
+            if sys.platform == "linux":  # elsewhere such a name is a file, and stays
+                claim.bind(f"\0scim-server {address} {port}")
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((address, port))
         except OSError as error:
             raise click.ClickException(
                 f"{host}:{port} cannot be listened on: {error.strerror}. Choose another with --host, --port."
             ) from error
-        if sys.platform == "linux":
-            place.setsockopt(
-                socket.SOL_SOCKET, socket.SO_REUSEADDR, 0
-            )  # or another might, until somebody listens
-            place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # for the workers of this one
-        else:
-            place.close()  # others may not let the workers have it
         yield address
 
 

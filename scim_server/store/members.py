@@ -59,16 +59,6 @@ def find(
     return [UserRecord(*row) for row in tx.execute(statement)]
 
 
-def count_with_role(tx: Transaction, organization_id: str, role: str) -> int:
-    """Return how many active members have a role."""
-    statement = (
-        select(func.count())
-        .select_from(users)
-        .where(users.c.organization_id == organization_id, users.c.role == role, users.c.active)
-    )
-    return int(tx.execute(statement).scalar_one())
-
-
 def _members_of(organization_id: str, group_id: str) -> Any:
     return select(memberships.c.member_id).where(
         memberships.c.organization_id == organization_id, memberships.c.group_id == group_id

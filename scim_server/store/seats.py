@@ -39,12 +39,12 @@ from seat_policy import (
     SeatStatus,
     Source,
     Status,
+    claim_class,
     seat_status,
 )
 
 _QUEUE_PAGE = 64
 _member_id = attrgetter("member_id")
-_CLASS_OF_SOURCE = {Source.OVERRIDE: 0, Source.MAPPING: 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -552,6 +552,6 @@ def _columns(seat: Seat, at: datetime) -> dict[str, Any]:
         "status": seat_status(seat).value,
         "desired": seat.desired,
         "waiting_since": seat.waiting_since,
-        "claim_class": None if seat.desired is None else _CLASS_OF_SOURCE.get(seat.source, 2),
+        "claim_class": None if seat.desired is None else claim_class(seat.source),
         "changed_at": at,
     }

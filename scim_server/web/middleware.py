@@ -2,8 +2,7 @@
 
 It takes out what the server process put into the WSGI environment, brings the address
 into one form, gives the request an id, bounds what is read, and adds the headers that never
-change. What it refuses, it
-refuses with the same bodies as the rest of the program.
+change. What it refuses, it refuses with the same bodies as the rest of the program.
 """
 
 from __future__ import annotations
@@ -79,7 +78,8 @@ class HeadersTooLarge(Exception):
 class Bounds:
     """How much of a request is looked at at all.
 
-    The address may be long, for a filter in it is answered by the filter's own bound, which says more.
+    The address may be long, for a filter in it is answered by the filter's own bound, which says more; granian
+    takes half as much, other web servers have bounds of their own.
     """
 
     body: int

@@ -7,7 +7,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
 import pytest
 
 REPETITIONS = 50
@@ -129,10 +128,7 @@ def test_two_processes_get_one_premium_seat_between_them(live_server):
     """O24 over real HTTP, against a server with two worker processes."""
     server = live_server
     acme = server.organization(premium=1, standard=1)
-    with (
-        httpx.Client(base_url=server.url, trust_env=False) as first,
-        httpx.Client(base_url=server.url, trust_env=False) as second,
-    ):
+    with server.client() as first, server.client() as second:
         scim = {"Authorization": f"Bearer {acme.scim}"}
         for number in range(REPETITIONS):
             answers = at_once(

@@ -32,9 +32,9 @@ def test_an_organization_does_not_wait_for_the_seats_of_another(world, database)
         """Ask, while the seats of one organization are held, and answer what came of it."""
         seats.lock_rules(tx, busy.organization_id)
         waiting = threads.submit(busy.push, "bob")
-        created = threads.submit(other.scim.request, "POST", "/Users", {"userName": "ada"}).result(timeout=10)
-        read = threads.submit(busy.scim.get, f"/Users/{busy.ids['ada']}").result(timeout=10)
-        seen = threads.submit(busy.admin.get, "/seats").result(timeout=10)
+        created = threads.submit(other.scim.request, "POST", "/Users", {"userName": "ada"}).result(timeout=60)
+        read = threads.submit(busy.scim.get, f"/Users/{busy.ids['ada']}").result(timeout=60)
+        seen = threads.submit(busy.admin.get, "/seats").result(timeout=60)
         assert not waiting.done()
         return created, read, seen
 
@@ -196,13 +196,13 @@ def test_a_removal_does_not_wait_for_a_group_while_it_holds_the_seats(world, dat
     def change(tx: Transaction) -> None:
         """Change the group while the removal is under way, then want the seats, as a mapped group does."""
         groups.lock(tx, organization, eng)
-        time.sleep(0.3)  # in which the removal gets as far as it can
+        wait_until(lambda: races)
         seats.lock_rules(tx, organization)
 
     with ThreadPoolExecutor(2) as threads:
         removed, changed = database.run(join, threads)
-        changed.result(timeout=20)
-        status = removed.result(timeout=20).status_code
+        changed.result(timeout=60)
+        status = removed.result(timeout=60).status_code
 
     assert status == 204
     assert set(races) == {LostRace}

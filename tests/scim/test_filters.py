@@ -829,13 +829,13 @@ NEARLY_TOO_LONG = {name: text[:4096] for name, text in HOSTILE.items()}
 @pytest.mark.parametrize("texts", [HOSTILE, NEARLY_TOO_LONG], ids=["100 kB", "4 KiB"])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_refused_in_no_time(name, texts, lenient):
-    start = time.perf_counter()
+    start = time.thread_time()
 
     for parse, error in ((parsed, InvalidFilter), (parsed_path, InvalidPath)):
         with pytest.raises(error) as refused:
             parse(texts[name], lenient=lenient)
         assert len(refused.value.detail) < 400
-    assert time.perf_counter() - start < 0.05
+    assert time.thread_time() - start < 0.5  # it takes milliseconds; nobody else's count
 
 
 WORDS = st.sampled_from(

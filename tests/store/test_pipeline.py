@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
+from select import select as poll
 from typing import Any
 
 import pytest
@@ -303,10 +303,9 @@ class Farewell:
             self.is_due = False
             self._real.send_flush_request()
             self._real.flush()
-            time.sleep(0.2)  # until the statements have run
-            end = text("SELECT pg_terminate_backend(:process)")
+            poll([self._real.socket], [], [], 60)  # the statements have run
+            end = text("SELECT pg_terminate_backend(:process, 60000)")  # and wait until it has ended
             self._database.read(lambda tx: tx.execute(end, {"process": self._real.backend_pid}).all())
-            time.sleep(0.2)
         self._real.pipeline_sync()
 
 

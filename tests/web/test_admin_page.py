@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.live import LiveServer
@@ -89,7 +88,8 @@ def show(server, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def spec(server) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(f"{server.url}/admin/v1/openapi.json", trust_env=False).json()
+    with server.client() as http:
+        found: dict[str, Any] = http.get("/admin/v1/openapi.json").json()
     return found
 
 

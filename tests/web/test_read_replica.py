@@ -171,7 +171,7 @@ def wait_for(address: str, database: Database) -> None:
     """Wait until the standby has all that the database has."""
     with psycopg.connect(database.engine.url.set(drivername="postgresql").render_as_string()) as primary:
         [[written]] = primary.execute("SELECT pg_current_wal_insert_lsn()").fetchall()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     with psycopg.connect(address, autocommit=True) as standby:
         while time.monotonic() < deadline:
             [[caught_up]] = standby.execute(
