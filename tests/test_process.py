@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -144,6 +145,27 @@ def test_what_the_workers_count_in_has_no_holes_that_a_full_disk_could_not_fill(
 
     assert sizes
     assert all(there >= size > 0 for there, size in sizes)
+
+
+def test_what_killed_servers_counted_in_is_removed_by_the_next(tmp_path):
+    old, held, new = (tmp_path / f"scim-seats-metrics-{name}" for name in ("old", "held", "new"))
+    for directory in (old, held, new):
+        directory.mkdir()
+    for directory in (old, held):
+        os.utime(directory, (0, 0))
+    holder = os.open(held, os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+
+    settings = {
+        "SCIM_DATABASE_URL": f"sqlite:///{tmp_path}/scim.sqlite3",
+        "PROMETHEUS_MULTIPROC_DIR": str(tmp_path),
+    }
+    with LiveServer.start(settings, tmp_path / "log"):
+        left = {path.name for path in tmp_path.glob("scim-seats-metrics-*")}
+    os.close(holder)
+
+    assert old.name not in left
+    assert {held.name, new.name} < left
 
 
 def counted_in(process: subprocess.Popen[bytes]) -> Path:

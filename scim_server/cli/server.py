@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import multiprocessing
 import os
+import shutil
 import socket
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import import_module
+from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING
 
@@ -29,6 +33,7 @@ _SECONDS_TO_STOP = 20
 _MODULE = "scim_server.background"
 # Read by the library of the metrics when it is loaded.
 _METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+_METRICS_PREFIX = "scim-seats-metrics-"
 _SHARED_MEMORY = "/dev/shm"
 
 
@@ -53,8 +58,6 @@ def serve(host: str, port: int, workers: int) -> None:
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535))
 def demo(host: str, port: int) -> None:
     """Serve a demo organization; made at the first start, kept at the next."""
-    from pathlib import Path
-
     from scim_server.cli import demo_organization
 
     _collect_no_garbage()
@@ -156,10 +159,31 @@ def _common_metrics() -> Iterator[None]:
     named = os.environ.get(_METRICS_DIRECTORY)
     within = named or (_SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None)
     with usable(within or gettempdir(), f"Name a directory that can be written with {_METRICS_DIRECTORY}."):
-        directory = TemporaryDirectory(prefix="scim-seats-metrics-", dir=within)
-    with directory as path:
+        directory = TemporaryDirectory(prefix=_METRICS_PREFIX, dir=within)
+    with directory as path, _locked(path):
+        _remove_what_killed_servers_left(Path(path).parent)
         os.environ[_METRICS_DIRECTORY] = path
         yield
+
+
+@contextmanager
+def _locked(directory: str | Path) -> Iterator[None]:
+    """Hold a directory, by this process and its workers. Raises OSError where others do."""
+    file = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(file)
+
+
+def _remove_what_killed_servers_left(within: Path) -> None:
+    """Remove the directories that nobody holds any more, but for new ones, which somebody is about to."""
+    for left in within.glob(f"{_METRICS_PREFIX}*"):
+        with suppress(OSError):  # it is held, or another user's
+            if time.time() - left.stat().st_mtime > _SECONDS_TO_STOP:
+                with _locked(left):
+                    shutil.rmtree(left)
 
 
 def _load_the_application() -> None:
