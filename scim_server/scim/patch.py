@@ -427,8 +427,8 @@ class _Patch:
             self.set_sub_attribute(element, path, operation)
             return element
         value = operation.value
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
+        if isinstance(value, list) and len(value) <= 1:
+            value = value[0] if value else None  # which are the same (RFC 7643 §2.5)
         read = self.reader.single(attribute, value, str(path))
         if attribute.is_complex and (operation.op == "add" or isinstance(value, str)):
             return elements.completed(attribute, element, read or {})

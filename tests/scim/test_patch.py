@@ -167,6 +167,15 @@ def test_a_value_list_names_type_and_value():
     assert "emails" not in apply(before, untyped)
 
 
+@pytest.mark.parametrize("settings", [INTEROP, STRICT])
+@pytest.mark.parametrize("nothing", [None, [], {}, [None]])
+def test_nothing_takes_away_the_value_that_it_replaces(settings, nothing):
+    before = user(emails=[{"value": "a@b.c", "type": "work"}, {"value": "d@e.f", "type": "home"}])
+    replaced = {"op": "replace", "path": 'emails[type eq "work"]', "value": nothing}
+
+    assert apply(before, replaced, settings=settings)["emails"] == [{"value": "d@e.f", "type": "home"}]
+
+
 @pytest.mark.parametrize("path", [" title", "title ", ' emails[type eq "work"]', "\ttitle\n"])
 def test_a_strict_path_has_no_blanks_around_it(path):
     with pytest.raises(InvalidPath):
