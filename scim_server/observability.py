@@ -41,12 +41,12 @@ class _OnDisk(MmapedDict):
             with new.open("wb") as file:
                 _reserve(file.fileno(), _FIRST_BLOCKS)
             new.rename(path)
-        super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]
+        super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]  # the library has no types here
 
     def _init_value(self, key: str) -> None:
         if self._used + 2 * len(key) + 64 > self._capacity:
             _reserve(self._f.fileno(), 2 * self._capacity)
-        super()._init_value(key)  # type: ignore[no-untyped-call]
+        super()._init_value(key)  # type: ignore[no-untyped-call]  # the library has no types here
 
 
 def _reserve(file: int, size: int) -> None:
@@ -54,6 +54,7 @@ def _reserve(file: int, size: int) -> None:
         os.posix_fallocate(file, 0, size)
 
 
+# The library asks nobody what to count in: it is this name of a module, which imports it and does not export it.
 values.MmapedDict = _OnDisk  # type: ignore[attr-defined]
 
 
@@ -113,7 +114,7 @@ class Metrics:
         if not Path(directory).is_dir():
             raise Unavailable("The directory of the workers' common metrics is gone: start the server anew.")
         shared = CollectorRegistry()
-        multiprocess.MultiProcessCollector(shared, directory)  # type: ignore[no-untyped-call]
+        multiprocess.MultiProcessCollector(shared, directory)  # type: ignore[no-untyped-call]  # the library has no types here
         return generate_latest(shared)
 
 

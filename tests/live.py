@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -24,6 +24,20 @@ PATIENCE = 90
 _numbers = count(1)
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not come"
+        time.sleep(0.02)
+
+
 @dataclass
 class LiveServer:
     """The address of a server process, and the environment in which its commands run."""
@@ -34,9 +48,7 @@ class LiveServer:
     @classmethod
     @contextmanager
     def start(cls, settings: dict[str, str], log: Path) -> Iterator[LiveServer]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         server = cls(f"http://127.0.0.1:{port}", {**os.environ, **settings})
         server.command("db", "upgrade")
         with (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import psycopg
 from sqlalchemy.engine import URL, make_url
+
+from tests.live import free_port
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 # As few as can be, so that one client meets many servers and many clients meet one.
@@ -37,9 +38,7 @@ def before(url: str, directory: Path) -> Iterator[str]:
     """Put a PgBouncer before the server of a database; the address to reach the database through it."""
     assert PROGRAM is not None
     server = make_url(url)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     settings = directory / "pgbouncer.ini"
     settings.write_text(_SETTINGS.format(server=_server(server), port=port, servers=SERVERS))
     pooled = server.set(host="127.0.0.1", port=port, query={}).render_as_string(hide_password=False)

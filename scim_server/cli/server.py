@@ -34,6 +34,7 @@ _MODULE = "scim_server.background"
 # Read by the library of the metrics when it is loaded.
 _METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 _METRICS_PREFIX = "scim-seats-metrics-"
+_SECONDS_TO_BE_HELD = 20
 _SHARED_MEMORY = "/dev/shm"
 
 
@@ -178,10 +179,10 @@ def _locked(directory: str | Path) -> Iterator[None]:
 
 
 def _remove_what_killed_servers_left(within: Path) -> None:
-    """Remove the directories that nobody holds any more, but for new ones, which somebody is about to."""
+    """Remove the directories that nobody holds any more, but for new ones, which somebody is about to hold."""
     for left in within.glob(f"{_METRICS_PREFIX}*"):
         with suppress(OSError):  # it is held, or another user's
-            if time.time() - left.stat().st_mtime > _SECONDS_TO_STOP:
+            if time.time() - left.stat().st_mtime > _SECONDS_TO_BE_HELD:
                 with _locked(left):
                     shutil.rmtree(left)
 

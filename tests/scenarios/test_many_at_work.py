@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from scim_server.store import database as database_module
 from scim_server.store import groups, seats
 from scim_server.store.database import Database, LostRace
 from scim_server.store.transaction import Transaction
+from tests.live import wait_until
 from tests.world import PATCH_OP, World
 
 CLIENTS = 16
@@ -218,10 +218,3 @@ def waiting(database: Database) -> int:
 _WAITING = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not come"
-        time.sleep(0.01)

@@ -835,7 +835,7 @@ def test_hostile_text_is_refused_in_no_time(name, texts, lenient):
         with pytest.raises(error) as refused:
             parse(texts[name], lenient=lenient)
         assert len(refused.value.detail) < 400
-    assert time.thread_time() - start < 0.5  # it takes milliseconds; nobody else's count
+    assert time.thread_time() - start < 0.05  # of its own: what else the machine does is no fault of it
 
 
 WORDS = st.sampled_from(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,7 @@ from sqlalchemy.engine import make_url
 
 from scim_server import create_app
 from scim_server.store.database import Database
+from tests.live import free_port
 from tests.world import World
 
 MakeApp = Callable[[str], Flask]
@@ -151,9 +151,7 @@ def streaming_replica(database: Database) -> Iterator[str]:
         with (home / "log").open("a") as log:
             subprocess.run([binaries / command, *arguments], check=True, user=user, stdout=log, stderr=log)
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     primary = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
     data = str(home / "data")
     run("pg_basebackup", "--dbname", primary, "--pgdata", data, "-R", "--checkpoint=fast", "--no-sync")
